@@ -36,6 +36,7 @@ const every: Required<PlainTuneOptions> = {
   steps: 100,
   epochs: 1.5,
   batch: 4,
+  batchTokens: 4096,
   gradientAccumulation: 2,
   maxLength: 512,
   calibrationRows: 32,

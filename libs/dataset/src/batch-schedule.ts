@@ -20,6 +20,8 @@ interface BatchSchedule {
   readonly length: number;
   /** Steps that visit every row that any step does: those of the first epoch. */
   readonly covering: number;
+  /** Whether every batch of a later epoch has rows of the sizes of one of the first. */
+  readonly repeatsShapes: boolean;
   at(step: number): StepRows | undefined;
   /** Micro-batches of the steps before this one. */
   microBatchesBefore(step: number): number;
@@ -28,8 +30,8 @@ interface BatchSchedule {
 /**
  * The batches of a run. Each epoch visits every row, as often as it repeats, in an order of its own
  * that the seed decides; a batch never crosses from one epoch into the next, so an epoch's last
- * step may be smaller. All epochs have equally many batches, of the same lengths of rows where
- * tokens decide.
+ * step may be smaller. All epochs have equally many batches, of rows of the same sizes where tokens
+ * decide.
  * @throws DatasetError DATASET_INVALID_OPTION
  */
 export function batchSchedule(options: BatchScheduleOptions): BatchSchedule {
@@ -43,6 +45,7 @@ const keptEpochs = 2;
 class EpochBatches implements BatchSchedule {
   readonly length: number;
   readonly covering: number;
+  readonly repeatsShapes: boolean;
   readonly #stepsPerEpoch: number;
   readonly #batches: Batches;
   readonly #epochs = new Map<number, readonly StepRows[]>();
@@ -50,6 +53,7 @@ class EpochBatches implements BatchSchedule {
   constructor(private readonly options: BatchScheduleOptions) {
     const { gradientAccumulation, epochs, steps } = options;
     this.#batches = createBatches(options);
+    this.repeatsShapes = 'tokens' in options.batchSize;
     this.#stepsPerEpoch = Math.ceil(this.#batches.perEpoch / gradientAccumulation);
     this.length = steps ?? Math.ceil(epochs * this.#stepsPerEpoch);
     this.covering = Math.min(this.length, this.#stepsPerEpoch);

@@ -12,9 +12,11 @@ export type BatchSize =
   /** As many rows of like length as have no more than so many tokens. */
   | { readonly tokens: number };
 
+type ScheduledRow = Pick<EncodedRow, 'file' | 'line' | 'part' | 'ids' | 'trained' | 'images'>;
+
 export interface BatchesOptions {
   /** At least one. Parts of a row of the file follow each other in an epoch of batches of rows. */
-  readonly rows: readonly Pick<EncodedRow, 'file' | 'line' | 'part' | 'ids'>[];
+  readonly rows: readonly ScheduledRow[];
   /** As long as `rows`: how often an epoch has each, parts of a row equally often; absent: once. */
   readonly repeats?: readonly number[];
   /** Of a micro-batch. */
@@ -61,13 +63,13 @@ class BatchesOfRows implements Batches {
 
 /**
  * Rows by their length, longest first, each batch with as many of the next ones as fit. Which of
- * equally long rows stands where, and the order of the batches, are new in each epoch; how long the
- * rows of batches are is not, so that all epochs take the same memory.
+ * rows of one size stands where, and the order of the batches, are new in each epoch; of which
+ * sizes the rows of batches are is not, so that all epochs take the same memory.
  */
 class BatchesOfTokens implements Batches {
   readonly perEpoch: number;
-  /** Rows of an epoch by length, longest first; of equal length in any order. */
-  readonly #byLength: readonly (readonly number[])[];
+  /** Rows of an epoch by size, longest first; of equal size in any order. */
+  readonly #bySize: readonly (readonly number[])[];
   /** Rows of each batch. */
   readonly #sizes: readonly number[];
 
@@ -75,8 +77,8 @@ class BatchesOfTokens implements Batches {
     private readonly options: BatchesOptions,
     batchTokens: number,
   ) {
-    this.#byLength = rowsByLength(options);
-    const lengths = this.#byLength.flatMap((equal) =>
+    this.#bySize = rowsBySize(options);
+    const lengths = this.#bySize.flatMap((equal) =>
       equal.map((row) => at(options.rows, row).ids.length),
     );
     assertFit(at(lengths, 0), batchTokens);
@@ -86,21 +88,40 @@ class BatchesOfTokens implements Batches {
 
   ofEpoch(epoch: number): readonly (readonly number[])[] {
     const random = createRandom(this.options.seed, `order of epoch ${epoch}`);
-    const rows = this.#byLength.flatMap((equal) => random.shuffle([...equal]));
+    const rows = this.#bySize.flatMap((equal) => random.shuffle([...equal]));
     let start = 0;
     const batches = this.#sizes.map((size) => rows.slice(start, (start += size)));
     return random.shuffle(batches);
   }
 }
 
-function rowsByLength({ rows, repeats }: BatchesOptions): readonly (readonly number[])[] {
-  const byLength = new Map<number, number[]>();
-  for (const [row, { ids }] of rows.entries()) {
-    const equal = byLength.get(ids.length) ?? [];
-    for (let time = 0; time < (repeats ? at(repeats, row) : 1); time += 1) equal.push(row);
-    byLength.set(ids.length, equal);
+interface RowsOfSize {
+  readonly size: readonly number[];
+  readonly rows: number[];
+}
+
+function rowsBySize({ rows, repeats }: BatchesOptions): readonly (readonly number[])[] {
+  const bySize = new Map<string, RowsOfSize>();
+  for (const [number, row] of rows.entries()) {
+    const size = sizeOf(row);
+    const key = size.join();
+    const equal = bySize.get(key) ?? { size, rows: [] };
+    for (let time = 0; time < (repeats ? at(repeats, number) : 1); time += 1)
+      equal.rows.push(number);
+    bySize.set(key, equal);
   }
-  return [...byLength].sort(([a], [b]) => b - a).map(([, equal]) => equal);
+  return [...bySize.values()].sort((a, b) => compare(b.size, a.size)).map((each) => each.rows);
+}
+
+/** All that the memory for a row depends on: its tokens, those that are trained on, its tiles. */
+function sizeOf({ ids, trained, images = [] }: ScheduledRow): readonly number[] {
+  const trainedTokens = trained.reduce((sum, flag) => sum + flag, 0);
+  return [ids.length, trainedTokens, images.reduce((sum, { tiles }) => sum + tiles, 0)];
+}
+
+function compare(a: readonly number[], b: readonly number[]): number {
+  const index = a.findIndex((value, place) => value !== at(b, place));
+  return index < 0 ? 0 : at(a, index) - at(b, index);
 }
 
 /** @param lengths descending */

@@ -133,6 +133,7 @@ async function recordOf(
     training: {
       seed: options.seed,
       batch: options.batch,
+      batchTokens: options.batchTokens,
       gradientAccumulation: options.gradientAccumulation,
       maxLength: options.maxLength,
       weightDecay: options.weightDecay,

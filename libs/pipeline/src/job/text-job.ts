@@ -1,26 +1,16 @@
-import { batchSchedule, sampleCalibration, type EncodedRow, type Mixture } from '@emloc/dataset';
+import { sampleCalibration, type EncodedRow } from '@emloc/dataset';
 import { adaptedLinears } from '@emloc/finetune';
 import type { Model } from '@emloc/models';
 import { TextTables, type TextRows } from '@emloc/tasks';
 
-import { PipelineError } from '../errors.js';
 import { assertRank } from '../options/checks.js';
-import { mostSteps } from '../options/limits.js';
 import { emulatedLinears, levelEmulators } from './emulated-linear.js';
 import { dataSha256 } from './file-report.js';
 import type { GivenStart } from './given-start.js';
 import { imagesOf, rowsWith } from './images.js';
-import {
-  behindFront,
-  inOrder,
-  jobId,
-  type Job,
-  type JobOptions,
-  type PrepareHost,
-  type TrainingPlan,
-} from './job.js';
-import { levelPlans, type LevelPlans } from './level-plans.js';
+import { behindFront, jobId, type Job, type JobOptions, type PrepareHost } from './job.js';
 import { loadRows, type LoadedRows } from './load-rows.js';
+import { assertBatchTokens, plansOf, textBatches } from './text-plans.js';
 import { textTask } from './text-task.js';
 
 /** A job on rows of text, with images where the model takes some. */
@@ -56,7 +46,11 @@ function jobOf(options: JobOptions, inputs: TextInputs): Job<TextRows> {
   const frontBlocks = images?.front?.blocks ?? 0;
   const model = behindFront(whole, frontBlocks);
   const emulated = emulatedLinears(model, options);
+  const longestRow = longestOf(rows);
+  assertBatchTokens(options, longestRow);
   const { training, refinement } = plansOf(train, options);
+  const { calibrationRows: count, seed } = options;
+  const calibration = sampleCalibration(train, { count, seed });
   const rowsOf = rowsWith(images, new TextTables(whole.layout, null));
   return {
     options,
@@ -66,12 +60,9 @@ function jobOf(options: JobOptions, inputs: TextInputs): Job<TextRows> {
     task: textTask(images),
     sampler: null,
     trainRows: rowsOf(train.rows),
-    calibration: inOrder(
-      rowsOf(sampleCalibration(train, { count: options.calibrationRows, seed: options.seed })),
-      options.batch,
-    ),
-    validation: inOrder(rowsOf(validation), options.batch),
-    longestRow: longestOf(rows),
+    calibration: textBatches(rowsOf(calibration), calibration, options),
+    validation: textBatches(rowsOf(validation), validation, options),
+    longestRow,
     training,
     start,
     refinement: emulated.length > 0 ? refinement : null,
@@ -95,79 +86,4 @@ function jobOf(options: JobOptions, inputs: TextInputs): Job<TextRows> {
 /** Tokens of the longest row. */
 export function longestOf(rows: readonly EncodedRow[]): number {
   return rows.reduce((longest, { ids }) => Math.max(longest, ids.length), 0);
-}
-
-function plansOf(train: Mixture, options: JobOptions): LevelPlans {
-  const { levels, gradientAccumulation } = options;
-  const epochs = options.epochs ?? 1;
-  if (levels !== null)
-    return levelPlans(levels, options, ({ batch, steps, seed }) =>
-      batchSchedule({
-        ...train,
-        batchSize: { rows: batch },
-        gradientAccumulation,
-        epochs,
-        steps,
-        seed,
-      }),
-    );
-  const training = trainingPlan(train, options);
-  return { training, refinement: refinementPlan(train, training.batches.length, options) };
-}
-
-function trainingPlan(train: Mixture, options: JobOptions): TrainingPlan {
-  const { batch, gradientAccumulation, steps, seed } = options;
-  const epochs = options.epochs ?? 1;
-  const batches = batchSchedule({
-    ...train,
-    batchSize: { rows: batch },
-    gradientAccumulation,
-    epochs,
-    steps: steps ?? undefined,
-    seed,
-  });
-  if (batches.length > mostSteps)
-    throw new PipelineError(
-      'PIPELINE_INVALID_OPTION',
-      `option epochs: ${epochs} given, they make ${batches.length} steps, at most ${mostSteps} are allowed`,
-    );
-  return {
-    batches,
-    schedule: {
-      kind: options.schedule,
-      learningRate: options.learningRate,
-      steps: batches.length,
-      warmupRatio: options.warmupRatio,
-    },
-  };
-}
-
-/**
- * On top of the main steps: 10 % of them unless told otherwise, data order from seed + 1, cosine
- * after 3 % warm-up.
- */
-function refinementPlan(
-  train: Mixture,
-  mainSteps: number,
-  options: JobOptions,
-): TrainingPlan | null {
-  const steps = options.refineSteps ?? Math.ceil(mainSteps / 10);
-  if (steps === 0) return null;
-  const { batch, gradientAccumulation, seed } = options;
-  return {
-    batches: batchSchedule({
-      ...train,
-      batchSize: { rows: batch },
-      gradientAccumulation,
-      epochs: options.epochs ?? 1,
-      steps,
-      seed: seed + 1,
-    }),
-    schedule: {
-      kind: 'cosine',
-      learningRate: options.refineLearningRate ?? options.learningRate / 2,
-      steps,
-      warmupRatio: 0.03,
-    },
-  };
 }

@@ -186,6 +186,18 @@ export const trainingOptions = Object.freeze({
     field: 'batch_rows',
     mostServed: mostCounted,
   }),
+  /** In place of `batch`: most tokens of a micro-batch, whose rows are of like length. */
+  batchTokens: integer({
+    default: null,
+    least: 2,
+    excludes: 'batch',
+    of: 'text',
+    flag: '--batch-tokens <n>',
+    help: 'tokens per micro-batch at most, of rows of like length, in place of --batch (default: --batch decides)',
+    commands: job,
+    field: 'batch_tokens',
+    mostServed: 10 * mostCounted,
+  }),
   /** null: 1; 4 for models that make pictures. */
   gradientAccumulation: integer({
     default: null,

@@ -8,6 +8,7 @@ import {
 
 import type { Job } from '../job/job.js';
 import { measureRates, type BenchmarkShape } from './measure-rates.js';
+import { meanBatchRows } from './mean-batch-rows.js';
 import { measureReads } from './reads.js';
 
 /** How fast a job's device is, and the disk that its model lies on. */
@@ -52,7 +53,7 @@ function benchmarkShape(job: Job): BenchmarkShape {
   const { trainRows } = job;
   return {
     layout: job.model.layout,
-    sequences: Math.min(job.options.batch, 16),
+    sequences: Math.min(meanBatchRows(job), 16),
     loraRank: job.options.rank,
     sequenceLength: Math.max(2, sequenceLength(trainRows)),
   };

@@ -9,7 +9,13 @@ import type { FoundPictures, FoundRows, Inspection } from '../outcome/engine.js'
 /** With what the kind of model decides. */
 type StepOptions = Pick<
   PlainTuneOptions,
-  'steps' | 'levels' | 'epochs' | 'batch' | 'gradientAccumulation' | 'dataWeights'
+  | 'steps'
+  | 'levels'
+  | 'epochs'
+  | 'batch'
+  | 'batchTokens'
+  | 'gradientAccumulation'
+  | 'dataWeights'
 >;
 
 interface Limits {
@@ -72,7 +78,7 @@ function rowViolations(
   return [
     {
       field: `${prefix}.epochs`,
-      description: `${plain.epochs} epochs of ${isWhole ? '' : 'at least '}${rows} rows make ${steps} steps, at most ${maxSteps} are allowed`,
+      description: `${plain.epochs} epochs of ${isWhole ? '' : 'at least '}${rows} rows make ${plain.batchTokens ? 'up to ' : ''}${steps} steps, at most ${maxSteps} are allowed`,
     },
   ];
 }
@@ -103,12 +109,13 @@ function scanViolations(field: string, { rows, isWhole, problems }: RowScan): Fi
 
 /**
  * As `batchSchedule` of the data set library counts them; a number that was asked for has been
- * checked with the options.
+ * checked with the options. Where tokens decide, a batch has a row at least.
  */
 function stepsOf(
-  { steps, levels, epochs, batch, gradientAccumulation }: StepOptions,
+  { steps, levels, epochs, batch, batchTokens, gradientAccumulation }: StepOptions,
   rows: number,
 ): number {
   if (typeof steps === 'number' || typeof levels === 'string') return 0;
-  return Math.ceil((epochs ?? 1) * Math.ceil(rows / ((batch ?? 1) * (gradientAccumulation ?? 1))));
+  const batchRows = typeof batchTokens === 'number' ? 1 : (batch ?? 1);
+  return Math.ceil((epochs ?? 1) * Math.ceil(rows / (batchRows * (gradientAccumulation ?? 1))));
 }
