@@ -1,10 +1,14 @@
+import { allocate } from './allocate.js';
 import { batchSchedule as scheduleOf, type BatchScheduleOptions } from './batch-schedule.js';
 import type { EncodedRow, RowImage } from './encoded-row.js';
+import { drawnRows, mixRows, type WeightedRows } from './mixture.js';
 import { packBatch } from './pack-batch.js';
 import { sourcesOf } from './sources.js';
-import { allocate } from './allocate.js';
-import { drawnRows, mixRows, type WeightedRows } from './mixture.js';
-import { heldOutOfFiles, sampleCalibration as sampleOf, splitValidation as splitFiles } from './split.js';
+import {
+  heldOutOfFiles,
+  sampleCalibration as sampleOf,
+  splitValidation as splitFiles,
+} from './split.js';
 
 function row(ids: readonly number[], trained: readonly number[], line = 1): EncodedRow {
   return { ids: Int32Array.from(ids), trained: Uint8Array.from(trained), line };
@@ -239,14 +243,11 @@ describe('batches of tokens', () => {
   const base = {
     ...{ rows, batchSize: { tokens: 12 }, gradientAccumulation: 1, epochs: 1, seed: 0 },
   };
-  const shapeOf = (batch: readonly number[]): string =>
-    batch.map((row) => lengths[row]).join('+');
+  const shapeOf = (batch: readonly number[]): string => batch.map((row) => lengths[row]).join('+');
 
   it('have rows of like length, as many as fit, and every row once an epoch', () => {
     const batches = batchSchedule(base).flat();
-    expect(batches.map(shapeOf).sort()).toEqual(
-      ['9', '8', '7+5', '4+4+3', '3+3+3+3', '3'].sort(),
-    );
+    expect(batches.map(shapeOf).sort()).toEqual(['9', '8', '7+5', '4+4+3', '3+3+3+3', '3'].sort());
     expect(batches.flat().sort((a, b) => a - b)).toEqual([...rows.keys()]);
   });
 
@@ -258,9 +259,7 @@ describe('batches of tokens', () => {
       expect(of(epoch).map(shapeOf).sort()).toEqual(of(0).map(shapeOf).sort());
     const orders = new Set([0, 1, 2, 3].map((epoch) => of(epoch).map(shapeOf).join(' ')));
     const members = new Set(
-      [0, 1, 2, 3].map((epoch) =>
-        String(of(epoch).find((batch) => shapeOf(batch) === '3+3+3+3')),
-      ),
+      [0, 1, 2, 3].map((epoch) => String(of(epoch).find((batch) => shapeOf(batch) === '3+3+3+3'))),
     );
     expect([orders.size > 1, members.size > 1]).toEqual([true, true]);
     expect(batchSchedule(base)).toEqual(batchSchedule(base));
@@ -270,7 +269,13 @@ describe('batches of tokens', () => {
   it('make steps of several, the last of an epoch of what is left', () => {
     const schedule = scheduleOf({ ...base, gradientAccumulation: 4, epochs: 2 });
     expect(schedule).toMatchObject({ length: 4, covering: 2 });
-    expect([0, 1, 2, 3, 4].map((step) => schedule.at(step)?.length)).toEqual([4, 2, 4, 2, undefined]);
+    expect([0, 1, 2, 3, 4].map((step) => schedule.at(step)?.length)).toEqual([
+      4,
+      2,
+      4,
+      2,
+      undefined,
+    ]);
     expect([0, 1, 2, 3, 4].map((step) => schedule.microBatchesBefore(step))).toEqual([
       0, 4, 6, 10, 12,
     ]);
@@ -295,7 +300,9 @@ describe('batches of tokens', () => {
 describe('several files', () => {
   const fileOf = (file: number, count: number): EncodedRow[] =>
     rowsOf(count).map((each) => ({ ...each, file }));
-  const filesOf = (...sizes: readonly (readonly [rows: number, weight: number])[]): WeightedRows[] =>
+  const filesOf = (
+    ...sizes: readonly (readonly [rows: number, weight: number])[]
+  ): WeightedRows[] =>
     sizes.map(([rows, weight], index) => ({ rows: fileOf(index + 1, rows), weight }));
   const countsOf = (rows: readonly EncodedRow[]): number[] =>
     [1, 2, 3].map((number) => rows.filter(({ file }) => file === number).length);
@@ -340,7 +347,9 @@ describe('several files', () => {
       [0, 1],
       [2, 3],
     ]);
-    const parted = rowsOf(20).flatMap((each) => [1, 2].map((number) => ({ ...each, part: number })));
+    const parted = rowsOf(20).flatMap((each) =>
+      [1, 2].map((number) => ({ ...each, part: number })),
+    );
     const { rows } = mixRows([{ rows: parted, weight: 0.5 }], { seed: 0 });
     expect(rows).toHaveLength(20);
     expect(new Set(linesOf(rows)).size).toBe(10);
@@ -350,7 +359,9 @@ describe('several files', () => {
     const files = filesOf([300, 1], [100, 3], [50, 0.02]);
     const { train, validation } = splitFiles(files, { seed: 0 });
     expect(countsOf(validation)).toEqual([12, 11, 0]);
-    expect(heldOutOfFiles([300, 100, 50].map((rows, i) => ({ rows, weight: [1, 3, 0.02][i] ?? 0 })))).toEqual([12, 11, 0]);
+    expect(
+      heldOutOfFiles([300, 100, 50].map((rows, i) => ({ rows, weight: [1, 3, 0.02][i] ?? 0 }))),
+    ).toEqual([12, 11, 0]);
     expect(train.map(({ rows }) => rows.length)).toEqual([288, 89, 50]);
     const sample = sampleOf(mixRows(train, { seed: 0 }), { count: 20, seed: 0 });
     expect(countsOf(sample)).toEqual([10, 10, 0]);

@@ -2,6 +2,7 @@ export { batchSchedule } from './batch-schedule.js';
 export type { BatchSize } from './batches.js';
 export {
   openDatasetSession,
+  type DatasetSession,
   type OpenDatasetSession,
   type TextDescription,
   type TextSource,

@@ -23,7 +23,8 @@ export interface Mixture {
 /**
  * The rows of several files as one data set: every row of a file so often as its weight has whole
  * times, and of what is left of the weight that part of the rows of the file, chosen by the seed
- * once for all epochs. Of a weight below 1 one row stays at least. The parts of a row stay together.
+ * once for all epochs. Of a weight below 1 one row stays at least. The parts of a row stay
+ * together.
  */
 export function mixRows(
   files: readonly WeightedRows[],

@@ -82,8 +82,8 @@ export function heldOutOfFiles(
 }
 
 /**
- * `count` rows chosen by the seed, or all where there are no more than that, in their order: of each
- * file as much of them as an epoch has of it.
+ * `count` rows chosen by the seed, or all where there are no more than that, in their order: of
+ * each file as much of them as an epoch has of it.
  */
 export function sampleCalibration(
   { rows, repeats }: Mixture,

@@ -10,7 +10,7 @@ export {
   utcDay,
 } from './options/resolve.js';
 export { assertRank } from './options/checks.js';
-export { parseDataWeights } from './options/data-weights.js';
+export { weightsOf } from './options/data-weights.js';
 export { mostFurtherFiles } from './options/limits.js';
 export { endsOnOriginal } from './options/levels.js';
 export { assertOptionsOf, withModality } from './options/modality.js';

@@ -15,8 +15,8 @@ import { expandImages } from './expand-images.js';
 import { withoutLineEnd } from './line-ends.js';
 import { rangesOfTurns } from './many-turns.js';
 import { RenderedConversation, RowClock } from './rendered-conversation.js';
-import { joinRanges, type TextRange } from './text-range.js';
 import { assertToolsShown, isCallLost } from './shown-tools.js';
+import { joinRanges, type TextRange } from './text-range.js';
 import { maskOf } from './token-mask.js';
 import { isRange, TurnBorders, type TurnRange } from './turn-ranges.js';
 
@@ -196,8 +196,8 @@ class ConversationEncoder {
 const textFields = ['content', 'reasoning_content', 'reasoning', 'thinking'];
 
 /**
- * Whether a text that the assistant wrote is not in the rendering, white space around it apart, or a
- * tool that it called.
+ * Whether a text that the assistant wrote is not in the rendering, white space around it apart, or
+ * a tool that it called.
  */
 function isLost(turn: PyDict | undefined, text: string): boolean {
   const isTextLost = textFields

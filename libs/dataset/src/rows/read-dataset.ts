@@ -284,6 +284,11 @@ class RowEncoder {
           ? `none of its first ${maxLength} tokens is trained on, it has ${ids.length}`
           : 'nothing of it is trained on',
       };
-    return { kind: 'row', row, tokens: ids.length, ...(withText ? { text: { text, ranges } } : {}) };
+    return {
+      kind: 'row',
+      row,
+      tokens: ids.length,
+      ...(withText ? { text: { text, ranges } } : {}),
+    };
   }
 }

@@ -187,7 +187,10 @@ function toolsOf(row: PyDict): PyValue[] | null {
       throw new RowError(`${field}.function`, `must be an object, is ${kindOf(called)}`);
     const name = called.get('name') ?? null;
     if (typeof name !== 'string' || name === '')
-      throw new RowError(`${field}.function.name`, `must be text, is ${name === '' ? 'empty' : kindOf(name)}`);
+      throw new RowError(
+        `${field}.function.name`,
+        `must be text, is ${name === '' ? 'empty' : kindOf(name)}`,
+      );
   }
   return tools;
 }

@@ -1,4 +1,4 @@
-import { at } from '@emloc/checked';
+import { last } from '@emloc/checked';
 
 /** Rows of `from` to `to` tokens, both included. */
 export interface LengthBin {
@@ -14,7 +14,10 @@ export interface RowLengths {
   readonly p95: number;
   readonly p99: number;
   readonly longest: number;
-  /** Ascending, two to a doubling of the length, without a gap from the shortest to the longest. */
+  /**
+   * Ascending, without a gap from the shortest to the longest; at most 16, or one for each doubling
+   * of the length.
+   */
   readonly histogram: readonly LengthBin[];
 }
 
@@ -50,22 +53,35 @@ export class LengthHistogram {
   }
 }
 
-function binsOf(counts: readonly (readonly [number, number])[]): LengthBin[] {
+/** Bins for each doubling of the length, the finest first. */
+const finenesses = [16, 8, 4, 2, 1];
+const mostBins = 16;
+
+/** As fine as they can be without being many. @param counts ascending */
+function binsOf(counts: readonly (readonly [number, number])[]): readonly LengthBin[] {
+  const made = finenesses.map((perDoubling) => binsWith(counts, perDoubling));
+  return made.find(({ length }) => length <= mostBins) ?? last(made);
+}
+
+function binsWith(
+  counts: readonly (readonly [number, number])[],
+  perDoubling: number,
+): readonly LengthBin[] {
   const bins: { from: number; to: number; rows: number }[] = [];
   for (const [length, rows] of counts) {
-    while (bins.length === 0 || at(bins, bins.length - 1).to < length)
-      bins.push(bins.length === 0 ? binAt(length) : binAt(at(bins, bins.length - 1).to + 1));
-    at(bins, bins.length - 1).rows += rows;
+    while (bins.length === 0 || last(bins).to < length) {
+      const from = bins.length === 0 ? length : last(bins).to + 1;
+      bins.push({ ...boundsAt(from, perDoubling), rows: 0 });
+    }
+    last(bins).rows += rows;
   }
   return bins;
 }
 
-/** The bin of a length: from 2^k to below 1.5 · 2^k, or from there to below 2^(k + 1). */
-function binAt(length: number): { from: number; to: number; rows: number } {
-  if (length < 2) return { from: length, to: length, rows: 0 };
-  const octave = 2 ** Math.floor(Math.log2(length));
-  const middle = octave * 1.5;
-  return length < middle
-    ? { from: octave, to: middle - 1, rows: 0 }
-    : { from: middle, to: 2 * octave - 1, rows: 0 };
+/** Of the bin that a length is in: 2^k to 2^(k + 1) in equal parts of whole numbers. */
+function boundsAt(length: number, perDoubling: number): { from: number; to: number } {
+  const octave = 2 ** Math.floor(Math.log2(Math.max(1, length)));
+  const width = Math.max(1, octave / perDoubling);
+  const from = length - ((length - octave) % width);
+  return { from, to: from + width - 1 };
 }

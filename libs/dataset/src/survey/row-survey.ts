@@ -17,7 +17,11 @@ interface OpenRow extends RowNumber {
   readonly hash: Hash;
 }
 
-type Place = { readonly [K in keyof RowNumber]-?: RowNumber[K] | undefined };
+interface Place {
+  readonly file: number | undefined;
+  readonly set: number | undefined;
+  readonly line: number;
+}
 
 /** Looks at rows as they come, in the order of their file. Keeps nothing of their text. */
 export class RowSurveyor {
@@ -46,7 +50,8 @@ export class RowSurveyor {
 
   #openAt({ line, set, file }: Place, part: number): OpenRow {
     const open = this.#open;
-    if (part > 1 && open?.line === line && open.set === set && open.file === file) return open;
+    const isOpen = open?.line === line && open.set === set && open.file === file;
+    if (open && isOpen && part > 1) return open;
     this.#close();
     const number = {
       ...(file === undefined ? {} : { file }),

@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import {
   mergedReport,
   openDatasetSession,
@@ -83,7 +84,7 @@ export async function* previewRows(
   const weights = files.map(({ weight }) => weight);
   const reports = fileReports(read, weights);
   return {
-    files: reports.map((each, index) => ({ ...each, path: files[index]?.path ?? '' })),
+    files: reports.map((each, index) => ({ ...each, path: at(files, index).path })),
     report: mergedReport(reports.map(({ report }) => report)),
     sha256: dataSha256(reports),
     ...{ text, date, maxLength, survey: survey.survey() },

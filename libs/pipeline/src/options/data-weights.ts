@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import { invalidOption } from './checks.js';
 
 const mostWeight = 1000;
@@ -34,8 +36,15 @@ export interface WeightedFile {
 /** The files of a data set. @param options that were checked */
 export function weightedFiles({ data, moreData, dataWeights }: WeightedData): WeightedFile[] {
   const paths = [data, ...moreData];
-  const weights = dataWeights === null ? [] : parseDataWeights('dataWeights', dataWeights);
-  return paths.map((path, index) => ({ path, weight: weights.at(index) ?? 1 }));
+  const weights = weightsOf(paths.length, dataWeights);
+  return paths.map((path, index) => ({ path, weight: at(weights, index) }));
+}
+
+/** The weights of so many files. @param dataWeights that were checked; null: all are 1 */
+export function weightsOf(files: number, dataWeights: string | null): readonly number[] {
+  return dataWeights === null
+    ? new Array<number>(files).fill(1)
+    : parseDataWeights('dataWeights', dataWeights);
 }
 
 /**

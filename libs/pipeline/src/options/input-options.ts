@@ -11,14 +11,14 @@ const source =
 
 const mostTemplateBytes = 2 ** 20;
 
-function assertFileCount(name: string, files: readonly string[]): void {
+function assertFiles(_name: string, files: readonly string[]): void {
   if (files.length > mostFurtherFiles)
     throw new PipelineError(
       'PIPELINE_INVALID_OPTION',
       `option data: ${files.length + 1} files given, at most ${mostFurtherFiles + 1} are allowed`,
     );
   const empty = files.find((file) => file === '');
-  if (empty !== undefined) throw invalidOption(name, empty, 'a path');
+  if (empty !== undefined) throw invalidOption('data', empty, 'a path');
 }
 
 /** What is read and written, and how rows become text. */
@@ -64,7 +64,7 @@ export const inputOptions = Object.freeze({
   /** Files of rows beside `data`, which are one data set with it: what else `--data` is given. */
   moreData: texts({
     default: Object.freeze([]),
-    check: assertFileCount,
+    check: assertFiles,
     flag: '--data <path>',
     further: true,
     help: 'more training rows',

@@ -7,8 +7,8 @@ import {
 } from '@emloc/device';
 
 import type { Job } from '../job/job.js';
-import { measureRates, type BenchmarkShape } from './measure-rates.js';
 import { meanBatchRows } from './mean-batch-rows.js';
+import { measureRates, type BenchmarkShape } from './measure-rates.js';
 import { measureReads } from './reads.js';
 
 /** How fast a job's device is, and the disk that its model lies on. */

@@ -1,7 +1,7 @@
-import type { PlainTuneOptions } from '@emloc/contracts';
 import { at } from '@emloc/checked';
+import type { PlainTuneOptions } from '@emloc/contracts';
 import { drawnRows, heldOutCount, heldOutOfFiles, type RowScan } from '@emloc/dataset';
-import { optionTable, parseDataWeights } from '@emloc/pipeline';
+import { optionTable, weightsOf } from '@emloc/pipeline';
 import type { FieldViolation } from '@emloc/rpc';
 
 import type { FoundPictures, FoundRows, Inspection } from '../outcome/engine.js';
@@ -9,13 +9,7 @@ import type { FoundPictures, FoundRows, Inspection } from '../outcome/engine.js'
 /** With what the kind of model decides. */
 type StepOptions = Pick<
   PlainTuneOptions,
-  | 'steps'
-  | 'levels'
-  | 'epochs'
-  | 'batch'
-  | 'batchTokens'
-  | 'gradientAccumulation'
-  | 'dataWeights'
+  'steps' | 'levels' | 'epochs' | 'batch' | 'batchTokens' | 'gradientAccumulation' | 'dataWeights'
 >;
 
 interface Limits {
@@ -89,8 +83,8 @@ function epochRows(
   { dataWeights }: StepOptions,
   isSplit: boolean,
 ): number {
-  const given = dataWeights ? parseDataWeights('dataWeights', dataWeights) : [];
-  const files = scans.map(({ rows }, index) => ({ rows, weight: given.at(index) ?? 1 }));
+  const weights = weightsOf(scans.length, dataWeights ?? null);
+  const files = scans.map(({ rows }, index) => ({ rows, weight: at(weights, index) }));
   const heldOut = isSplit ? heldOutOfFiles(files) : files.map(() => 0);
   return files.reduce(
     (sum, { rows, weight }, index) => sum + drawnRows(rows - at(heldOut, index), weight),

@@ -107,8 +107,7 @@ async function scanData(
   const found = await scan(data);
   const more: RowScan[] = [];
   // All of them have the time of one.
-  for (const path of moreData)
-    more.push(await scan(path, Math.max(0, endMs - performance.now())));
+  for (const path of moreData) more.push(await scan(path, Math.max(0, endMs - performance.now())));
   const ofData = { kind: 'text', data: found, moreData: more } as const;
   if (validation === null) return { ...ofData, validation: null };
   onStep('validation');

@@ -112,7 +112,7 @@ export function optionFlags(command: OptionCommand): readonly Option[] {
     .map((spec) => flagOf(spec, command));
 }
 
-/** Whether a flag may be given several times, and another option has its values behind the first. */
+/** Whether a flag may be given several times: another option has its values behind the first. */
 function isSplit({ flag, further }: NamedOption, command: OptionCommand): boolean {
   const others = optionsFor(command).filter((other) => other.flag === flag);
   return further !== true && others.some((other) => other.further === true);

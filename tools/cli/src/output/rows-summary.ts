@@ -29,7 +29,7 @@ interface SharedFile {
 
 /** What several files, or a weighted one, come to in an epoch, as lines. */
 export function filesLines(files: readonly SharedFile[]): string[] {
-  if (files.length === 1 && files[0]?.weight === 1) return [];
+  if (files.length === 1 && files.every(({ weight }) => weight === 1)) return [];
   return files.map(
     ({ path, weight, share, report }, index) =>
       `${path ?? `data ${index + 1}`}: ${countOf(report.rows, 'row')}, ${report.tokens} tokens, weight ${weight}: ${percent(share)} of the rows of an epoch`,

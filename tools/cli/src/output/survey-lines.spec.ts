@@ -21,7 +21,13 @@ describe('a survey of rows', () => {
   });
 
   it('names the first equal rows by their numbers', () => {
-    const examples = [[{ line: 3 }, { line: 9 }], [{ set: 2, line: 4 }, { set: 3, line: 4 }]];
+    const examples = [
+      [{ line: 3 }, { line: 9 }],
+      [
+        { set: 2, line: 4 },
+        { set: 3, line: 4 },
+      ],
+    ];
     const duplicates = { rows: 4, groups: 3, examples };
     const [line] = surveyLines({ lengths: { ...lengths, histogram: [] }, duplicates });
     expect(line).toBe(
@@ -30,7 +36,12 @@ describe('a survey of rows', () => {
   });
 
   it('names files where there are several', () => {
-    const examples = [[{ file: 1, line: 3 }, { file: 2, line: 1 }]];
+    const examples = [
+      [
+        { file: 1, line: 3 },
+        { file: 2, line: 1 },
+      ],
+    ];
     const survey = {
       lengths: { ...lengths, histogram: [] },
       duplicates: { rows: 1, groups: 1, examples },
