@@ -48,6 +48,7 @@ const every: Required<PlainTuneOptions> = {
   evalSteps: 50,
   patience: 3,
   loraPlusRatio: 16,
+  loraDropout: 0.1,
   prefetch: false,
   seed: 0,
   date: '2026-01-31',

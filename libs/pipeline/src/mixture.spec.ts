@@ -92,11 +92,14 @@ describe('a job on several files', () => {
   });
 
   it('holds rows out of each that are not trained on', async () => {
-    const counts = await prepared({ ...files, validation: null, epochs: 1, steps: null }, (job) => ({
-      train: job.trainRows.count,
-      validation: job.validation.source.count,
-      steps: job.training.batches.length,
-    }));
+    const counts = await prepared(
+      { ...files, validation: null, epochs: 1, steps: null },
+      (job) => ({
+        train: job.trainRows.count,
+        validation: job.validation.source.count,
+        steps: job.training.batches.length,
+      }),
+    );
     // 16 of 48 by shares of 20 and 24, of the smaller file at most 4: 28 and 4 are left.
     expect(counts).toEqual({ train: 14 + 4, validation: 16, steps: (14 + 12) / 2 });
   });
@@ -134,7 +137,10 @@ describe('a job whose batches are of tokens', () => {
   it('has no batch of more tokens, and plans the largest of them', async () => {
     await prepared(tokens, ({ training, trainRows, validation, calibration }) => {
       const { batches } = training;
-      const all = Array.from({ length: batches.length }, (_, step) => batches.at(step) ?? []).flat();
+      const all = Array.from(
+        { length: batches.length },
+        (_, step) => batches.at(step) ?? [],
+      ).flat();
       expect(all.flat().sort((a, b) => a - b)).toEqual([...Array(trainRows.count).keys()]);
       const sizes = [
         ...all.map((rows) => trainRows.shape(rows).items),

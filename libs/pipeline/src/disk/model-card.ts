@@ -89,7 +89,12 @@ function methodRows(job: Job, result: JobResult): [string, string][] {
     [options.levels === null ? 'ratio of the emulator' : 'levels', emulated ? code(size) : null],
     [
       'LoRA',
-      `rank ${options.rank}, alpha ${options.alpha}${options.useRslora ? ', scaled by √rank' : ''}`,
+      [
+        `rank ${options.rank}`,
+        `alpha ${options.alpha}`,
+        ...(options.useRslora ? ['scaled by √rank'] : []),
+        ...(options.loraDropout > 0 ? [`dropout ${options.loraDropout}`] : []),
+      ].join(', '),
     ],
     ['steps', `${schedule.steps} of ${stepSize(options)}`],
     ['learning rate', `${schedule.learningRate}, ${schedule.kind}`],

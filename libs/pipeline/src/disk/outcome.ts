@@ -95,12 +95,12 @@ function writeAdapter(folder: string, job: Job, adapter: LoraAdapter): Promise<v
   const { layout } = job.whole;
   if (layout.diffusion)
     return writeDiffusersAdapter(folder, adapter, { linearModules: linearModules(layout) });
-  const { baseName } = job.options;
+  const { baseName, loraDropout: dropout } = job.options;
   const baseModel = baseNameOf(baseName, job.model.checkpoint) ?? undefined;
   const baseRevision = baseRevisionOf(baseName, job.model.checkpoint) ?? undefined;
   return writePeftAdapter(
     folder,
-    { ...adapter, baseModel, baseRevision },
+    { ...adapter, baseModel, baseRevision, dropout },
     { linearModules: peftModules(job.whole), targetsWithin: layout.others.targetsWithin },
   );
 }
@@ -127,6 +127,7 @@ async function recordOf(
       rank: options.rank,
       alpha: options.alpha,
       useRslora: options.useRslora,
+      dropout: options.loraDropout,
       targets: options.targets,
       start: job.start && { sha256: job.start.sha256 },
     },

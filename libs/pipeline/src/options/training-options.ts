@@ -108,6 +108,15 @@ export const trainingOptions = Object.freeze({
     commands: job,
     field: 'lora_plus_ratio',
   }),
+  /** Probability that an input of A is dropped while it is trained; 0: none is. */
+  loraDropout: number({
+    default: 0,
+    range: { expected: 'at least 0 and below 1', holds: (value) => value >= 0 && value < 1 },
+    flag: '--lora-dropout <p>',
+    help: "probability that an input of LoRA's A is dropped in training, as PEFT's lora_dropout",
+    commands: job,
+    field: 'lora_dropout',
+  }),
   optimizer: choice({
     choices: ['adamw', 'prodigy'],
     default: 'adamw',
