@@ -262,7 +262,8 @@ class BackwardRun implements BackwardContext, Disposable {
   }
 
   #multiply(waiters: Pick<Waiter, 'productsOf'>, tensor: Tensor): void {
-    this.bindings.device.kernels.outerProducts({ products: waiters.productsOf(tensor) });
+    const products = waiters.productsOf(tensor);
+    if (products.length > 0) this.bindings.device.kernels.outerProducts({ products });
   }
 
   #visit(operation: Operation): void {

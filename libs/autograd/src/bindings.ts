@@ -31,6 +31,15 @@ export interface AdapterBinding {
   readonly gradients: { readonly a: Tensor; readonly b: Tensor } | null;
 }
 
+/** What an adapter's A sees of its input while it is trained: x · mask / (1 − probability). */
+export interface AdapterDropout {
+  readonly probability: number;
+  /** int32 (2): of the batch. */
+  readonly key: Tensor;
+  /** Of the layer: which of the key's masks it has. */
+  readonly stream: number;
+}
+
 /** A rotary table: (entries, rotated elements / 2) float32 each. */
 export interface RopeTable {
   readonly cos: Tensor;
@@ -86,6 +95,8 @@ export interface BlockBindings {
   parameter(name: string): Tensor;
   linear(name: string): LinearWeights;
   adapter(name: string): AdapterBinding | null;
+  /** Null or absent: nothing is dropped. Not where adapters are part of factors. */
+  readonly adapterDropout?: (name: string) => AdapterDropout | null;
   /** The rows of a layout and the sequences that they belong to. */
   layout(rows: string): SequenceLayout;
   /** A stream of integers that the batch brings, int32. */

@@ -47,6 +47,13 @@ describe('gradients agree with finite differences', () => {
       decoderBlock,
       { adapted: everything, lowRank: everything, lent: true },
     ],
+    ['two linears with dropout', twoLinears, { adapted: ['first', 'second'], dropout: 0.4 }],
+    ['a decoder block with dropout', decoderBlock, { adapted: everything, dropout: 0.4 }],
+    [
+      'a decoder block of low rank with dropout, some adapted',
+      decoderBlock,
+      { adapted: ['q', 'v', 'down'], lowRank: everything, dropout: 0.4 },
+    ],
     [
       'a decoder block, partly of low rank',
       decoderBlock,
@@ -65,6 +72,20 @@ describe('a block', () => {
     expect(without.has('x')).toBe(false);
     for (const name of fixture.parameters) expect(without.get(name)).toEqual(withInput.get(name));
     await fixture.close();
+  });
+
+  it('has the same output with dropout each time, and another without', async () => {
+    const run = async (dropout: number): Promise<unknown> => {
+      const fixture = new BlockFixture(decoderBlock(), { adapted: everything, dropout });
+      const output = infer(fixture.program, fixture.bind(false), fixture.inputs());
+      const values = await fixture.device.download(output);
+      output.dispose();
+      await fixture.close();
+      return values;
+    };
+    const dropped = await run(0.4);
+    expect(await run(0.4)).toEqual(dropped);
+    expect(await run(0)).not.toEqual(dropped);
   });
 
   it('gives the output that adapters beside the factors give when they are part of them', async () => {

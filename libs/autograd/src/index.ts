@@ -7,6 +7,7 @@ export {
 } from './program.js';
 export type {
   AdapterBinding,
+  AdapterDropout,
   AttentionCache,
   BlockBindings,
   GradientObserver,

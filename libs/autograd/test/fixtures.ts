@@ -2,7 +2,7 @@ import { at, get } from '@emloc/checked';
 import { Device, MemoryBudget, type Grid, type SequenceLayout, type Tensor } from '@emloc/device';
 import { cpuProfile, createCpuBackend } from '@emloc/device-cpu';
 
-import type { AdapterBinding, BlockBindings, LinearWeights } from '../src/bindings.js';
+import type { AdapterBinding, AdapterDropout, BlockBindings, LinearWeights } from '../src/bindings.js';
 import { add } from '../src/operations/add.js';
 import { attention } from '../src/operations/attention.js';
 import { gatedActivation } from '../src/operations/gated-activation.js';
@@ -81,6 +81,8 @@ export function values(seed: number, size: number, scale = 0.5): Float32Array {
 export interface BlockOptions {
   readonly adapted: readonly string[];
   readonly lowRank?: readonly string[];
+  /** Probability of dropout on what adapters see. Default: 0 */
+  readonly dropout?: number;
   /** Whether the factors of low rank hold the adapters. */
   readonly lent?: boolean;
   /** Offsets of row layouts that differ from `offsets`. */
@@ -166,7 +168,15 @@ export class BlockFixture {
       parameter: (name) => get(norms, name),
       linear: (name) => get(linears, name),
       adapter: (name) => adapters.get(name) ?? null,
+      adapterDropout: (name) => this.#dropout(name),
     };
+  }
+
+  #dropout(name: string): AdapterDropout | null {
+    const { dropout: probability = 0 } = this.options;
+    if (probability === 0) return null;
+    const stream = this.program.linears.findIndex((linear) => linear.name === name);
+    return { probability, stream, key: this.#integers([11, -7]) };
   }
 
   tensor(name: string): Tensor {

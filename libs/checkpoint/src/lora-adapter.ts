@@ -17,6 +17,8 @@ export interface LoraAdapter {
   readonly rank: number;
   readonly alpha: number;
   readonly useRslora: boolean;
+  /** Probability of dropout on what A saw in training, for the record. Default: 0 */
+  readonly dropout?: number;
   /** What was asked for; `layers` says what is adapted. */
   readonly targetModules: readonly string[];
   /** Name of the base model, as on a model hub. */

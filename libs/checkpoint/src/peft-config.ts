@@ -55,7 +55,7 @@ export function peftConfigText(
     loftq_config: {},
     lora_alpha: adapter.alpha,
     lora_bias: false,
-    lora_dropout: 0,
+    lora_dropout: adapter.dropout ?? 0,
     megatron_config: null,
     megatron_core: 'megatron.core',
     modules_to_save: null,

@@ -110,6 +110,9 @@ describe('writing', () => {
         base_model_name_or_path: null,
         init_lora_weights: true,
       });
+      const dropped = join(folder, 'dropped');
+      await writePeftAdapter(dropped, { ...tinyAdapter(), dropout: 0.1 });
+      expect(await readConfig(dropped)).toMatchObject({ lora_dropout: 0.1 });
       const keys = Object.keys(await readConfig(folder));
       expect(keys).toEqual([...keys].sort());
     }));

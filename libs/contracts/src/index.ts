@@ -20,5 +20,6 @@ export {
   fromTuneOptionsMessage,
   type PlainTuneOptions,
   toTuneOptionsMessage,
+  withUploads,
   type UploadedDataset,
 } from './tune-options.js';

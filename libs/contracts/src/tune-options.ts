@@ -45,7 +45,7 @@ type Plain<T> = T extends bigint
       : T extends DataSource
         ? string | UploadedDataset
         : T extends readonly (infer I)[]
-          ? readonly I[]
+          ? readonly Plain<I>[]
           : T;
 
 /** Names of an enum's values, as options have them. */
@@ -95,6 +95,21 @@ export type PlainTuneOptions = {
   ]?: PlainField<F> | null;
 };
 
+/**
+ * Sources of data, each with what is known of it where it was uploaded.
+ * @param uploads of those that were, in their order
+ */
+export function withUploads<U>(
+  sources: readonly (string | UploadedDataset)[],
+  uploads: readonly U[],
+): readonly { readonly source: string | UploadedDataset; readonly upload: U | undefined }[] {
+  const left = [...uploads];
+  return sources.map((source) => ({
+    source,
+    upload: typeof source === 'string' ? undefined : left.shift(),
+  }));
+}
+
 /** Where no limit is not a value, but one that is not set. */
 const unlimited: readonly string[] = Object.freeze(['hostBytes']);
 
@@ -141,11 +156,13 @@ function plainName({ localName }: DescField): string {
 function toFieldValue(field: DescField, value: unknown): unknown {
   switch (field.fieldKind) {
     case 'list':
-      return [...(value as readonly unknown[])];
+      return (value as readonly unknown[]).map((each) =>
+        isDataSource(field) ? toDataSource(each as string | UploadedDataset) : each,
+      );
     case 'enum':
       return numberOf(field.enum, value);
     case 'message':
-      return field.message.typeName === DataSourceSchema.typeName
+      return isDataSource(field)
         ? toDataSource(value as string | UploadedDataset)
         : toCorrection(value as Choice);
     case 'scalar':
@@ -160,12 +177,14 @@ function fromFieldValue(field: DescField, value: unknown): unknown {
   switch (field.fieldKind) {
     case 'list':
       return (value as readonly unknown[]).length > 0
-        ? [...(value as readonly unknown[])]
+        ? (value as readonly unknown[]).map((each) =>
+            isDataSource(field) ? fromDataSource(each as DataSource) : each,
+          )
         : undefined;
     case 'enum':
       return value === 0 ? undefined : nameOf(field.enum, value as number);
     case 'message':
-      return field.message.typeName === DataSourceSchema.typeName
+      return isDataSource(field)
         ? fromDataSource(value as DataSource)
         : fromCorrection(value as CorrectionChoice);
     case 'scalar':
@@ -173,6 +192,11 @@ function fromFieldValue(field: DescField, value: unknown): unknown {
     case 'map':
       throw new TypeError(`${String(field)} is a map`);
   }
+}
+
+/** Whether the field's values, or those of its list, say where data is. */
+function isDataSource({ message }: DescField): boolean {
+  return message?.typeName === DataSourceSchema.typeName;
 }
 
 /** Whether protobuf-es has the field's values as bigints. */

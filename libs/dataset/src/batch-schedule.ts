@@ -1,22 +1,14 @@
-import type { EncodedRow } from './encoded-row.js';
+import { createBatches, type Batches, type BatchesOptions } from './batches.js';
+import { chunksOf } from './chunks-of.js';
 import { DatasetError } from './errors.js';
-import { createRandom } from './random.js';
-import { sourcesOf } from './sources.js';
 
-export interface BatchScheduleOptions {
-  /** At least one. Parts of a row of the file follow each other in an epoch. */
-  readonly rows: readonly Pick<EncodedRow, 'line' | 'part'>[];
-  /** Rows per micro-batch. */
-  readonly batchSize: number;
+export interface BatchScheduleOptions extends BatchesOptions {
   /** Micro-batches per step. */
   readonly gradientAccumulation: number;
-  /**
-   * How often every row is seen; a fraction ends inside an epoch. Not used where `steps` is given.
-   */
+  /** How many epochs there are; a fraction ends inside one. Not used where `steps` is given. */
   readonly epochs: number;
   /** Overrides `epochs`. */
   readonly steps?: number;
-  readonly seed: number;
 }
 
 /** Micro-batches of one optimizer step, each as row indices. */
@@ -28,15 +20,18 @@ interface BatchSchedule {
   readonly length: number;
   /** Steps that visit every row that any step does: those of the first epoch. */
   readonly covering: number;
+  /** Whether every batch of a later epoch has rows of the sizes of one of the first. */
+  readonly repeatsShapes: boolean;
   at(step: number): StepRows | undefined;
   /** Micro-batches of the steps before this one. */
   microBatchesBefore(step: number): number;
 }
 
 /**
- * The batches of a run. Each epoch visits every row once, in an order of its own that the seed
- * decides; a batch never crosses from one epoch into the next, so an epoch's last step may be
- * smaller.
+ * The batches of a run. Each epoch visits every row, as often as it repeats, in an order of its own
+ * that the seed decides; a batch never crosses from one epoch into the next, so an epoch's last
+ * step may be smaller. All epochs have equally many batches, of rows of the same sizes where tokens
+ * decide.
  * @throws DatasetError DATASET_INVALID_OPTION
  */
 export function batchSchedule(options: BatchScheduleOptions): BatchSchedule {
@@ -50,14 +45,16 @@ const keptEpochs = 2;
 class EpochBatches implements BatchSchedule {
   readonly length: number;
   readonly covering: number;
+  readonly repeatsShapes: boolean;
   readonly #stepsPerEpoch: number;
-  readonly #sources: readonly (readonly number[])[];
+  readonly #batches: Batches;
   readonly #epochs = new Map<number, readonly StepRows[]>();
 
   constructor(private readonly options: BatchScheduleOptions) {
-    const { rows, batchSize, gradientAccumulation, epochs, steps } = options;
-    this.#sources = sourcesOf(rows);
-    this.#stepsPerEpoch = Math.ceil(rows.length / (batchSize * gradientAccumulation));
+    const { gradientAccumulation, epochs, steps } = options;
+    this.#batches = createBatches(options);
+    this.repeatsShapes = 'tokens' in options.batchSize;
+    this.#stepsPerEpoch = Math.ceil(this.#batches.perEpoch / gradientAccumulation);
     this.length = steps ?? Math.ceil(epochs * this.#stepsPerEpoch);
     this.covering = Math.min(this.length, this.#stepsPerEpoch);
   }
@@ -68,20 +65,15 @@ class EpochBatches implements BatchSchedule {
   }
 
   microBatchesBefore(step: number): number {
-    const { rows, batchSize, gradientAccumulation } = this.options;
-    const perEpoch = Math.ceil(rows.length / batchSize);
-    const inEpoch = (step % this.#stepsPerEpoch) * gradientAccumulation;
+    const { perEpoch } = this.#batches;
+    const inEpoch = (step % this.#stepsPerEpoch) * this.options.gradientAccumulation;
     return Math.floor(step / this.#stepsPerEpoch) * perEpoch + Math.min(perEpoch, inEpoch);
   }
 
   #epoch(epoch: number): readonly StepRows[] {
     const known = this.#epochs.get(epoch);
     if (known) return known;
-    const { batchSize, gradientAccumulation, seed } = this.options;
-    const order = createRandom(seed, `order of epoch ${epoch}`)
-      .shuffle([...this.#sources])
-      .flat();
-    const made = chunksOf(chunksOf(order, batchSize), gradientAccumulation);
+    const made = chunksOf(this.#batches.ofEpoch(epoch), this.options.gradientAccumulation);
     for (const old of [...this.#epochs.keys()].slice(0, -(keptEpochs - 1)))
       this.#epochs.delete(old);
     this.#epochs.set(epoch, made);
@@ -91,7 +83,9 @@ class EpochBatches implements BatchSchedule {
 
 function assertPositive(options: BatchScheduleOptions): void {
   const { batchSize, gradientAccumulation, steps = 1 } = options;
-  const counts = { rows: options.rows.length, batchSize, gradientAccumulation, steps };
+  const size =
+    'rows' in batchSize ? { batchSize: batchSize.rows } : { batchTokens: batchSize.tokens };
+  const counts = { rows: options.rows.length, ...size, gradientAccumulation, steps };
   for (const [name, value] of Object.entries(counts)) {
     if (!Number.isInteger(value) || value < 1)
       throw new DatasetError(
@@ -105,10 +99,4 @@ function assertPositive(options: BatchScheduleOptions): void {
       `batch schedule: epochs is ${options.epochs}, more than 0 is needed`,
     );
   }
-}
-
-function chunksOf<T>(values: readonly T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(values.length / size) }, (_, chunk) =>
-    values.slice(chunk * size, (chunk + 1) * size),
-  );
 }

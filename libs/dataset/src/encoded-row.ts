@@ -24,6 +24,10 @@ export interface EncodedRow {
   readonly trained: Uint8Array;
   /** 1-based line of the file, or element of its array; 0 for a row that comes from none. */
   readonly line: number;
+  /** 1-based, of several files that are one data set; absent where there is one. */
+  readonly file?: number;
+  /** 1-based data set of the file's list; absent where the file is one of rows. */
+  readonly set?: number;
   /** 1-based, where a row of the file became several. */
   readonly part?: number;
   /** Whether tokens behind the maximum length were cut off. */

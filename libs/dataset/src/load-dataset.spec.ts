@@ -197,6 +197,18 @@ describe('loadDataset', () => {
       /^must be a list/,
     ],
     [
+      'a tool that is text',
+      '{"messages": [{"role": "assistant", "content": "x"}], "tools": ["SECRET"]}',
+      'tools[0]',
+      /^must be an object, is text$/,
+    ],
+    [
+      'a tool without a name',
+      '{"messages": [{"role": "assistant", "content": "x"}], "tools": [{"type": "function", "function": {"description": "SECRET"}}]}',
+      'tools[0].function.name',
+      /^must be text, is null$/,
+    ],
+    [
       'half a weight',
       turn({ role: 'assistant', content: 'SECRET', weight: 0.5 }),
       'messages[1].weight',

@@ -14,6 +14,7 @@ import { copyBlocksCases } from './cases/copy-blocks.js';
 import { crossEntropyCases } from './cases/cross-entropy.js';
 import { decodeAttentionCases } from './cases/decode-attention.js';
 import { deltaGatesCases } from './cases/delta-gates.js';
+import { dropoutCases } from './cases/dropout.js';
 import { eighCases } from './cases/eigh.js';
 import { fillCases } from './cases/fill.js';
 import { gatedActivationCases } from './cases/gated-activation.js';
@@ -95,6 +96,7 @@ const definitions: readonly CaseDefinition[] = [
   ...castCases,
   ...scaleCases,
   ...scaleByCases,
+  ...dropoutCases,
   ...modulateCases,
   ...gatedAddCases,
   ...squaredNormsCases,

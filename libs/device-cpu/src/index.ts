@@ -14,4 +14,5 @@ export { convert, elementsOf } from './convert.js';
 export { type HostFactorizations, hostFactorizations } from './host-factorizations.js';
 export { checkAttention } from './kernels/attention-tiles.js';
 export { checkDecodeAttention } from './kernels/decode-attention.js';
+export { dropoutFactors } from './kernels/dropout.js';
 export { ropeExtents } from './kernels/rope.js';

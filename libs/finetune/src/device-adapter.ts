@@ -46,6 +46,7 @@ export class DeviceAdapter {
   readonly #modules: ReturnType<typeof adaptableModules>;
   /** By block and name within it. */
   readonly #paths: ReadonlyMap<number, ReadonlyMap<string, string>>;
+  readonly #numbers: ReadonlyMap<string, number>;
   #parameters: readonly Tensor[] | null = null;
   #gradients: readonly Tensor[] | null = null;
 
@@ -57,6 +58,7 @@ export class DeviceAdapter {
     this.#places = placesOf(host);
     this.#modules = adaptableModules(layout);
     this.#paths = pathsByBlock(this.#modules.values());
+    this.#numbers = new Map([...this.#modules.keys()].map((path, number) => [path, number]));
   }
 
   /**
@@ -99,6 +101,11 @@ export class DeviceAdapter {
   /** Module path of a linear, by its name within a block. */
   pathOf(block: Block, linear: string): string {
     return get(get(this.#paths, block.index), linear);
+  }
+
+  /** Of a linear among all that the model can have adapted, whichever are. */
+  numberOf(block: Block, linear: string): number {
+    return get(this.#numbers, this.pathOf(block, linear));
   }
 
   /** Module paths, in the order of `parameters` (A then B of each). */

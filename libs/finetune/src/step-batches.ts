@@ -6,6 +6,10 @@ export interface StepBatches {
   at(step: number): readonly (readonly number[])[] | undefined;
   /** The first so many steps have rows of every size that any has; absent: all of them have. */
   readonly covering?: number;
+  /** Whether each batch has rows of the sizes of one of the covering ones. Absent: not all have. */
+  readonly repeatsShapes?: boolean;
+  /** Where these are the steps of several runs one after another: those. */
+  readonly parts?: readonly StepBatches[];
   /** Micro-batches of the steps before this one; absent: they are counted. */
   microBatchesBefore?(step: number): number;
 }
@@ -31,6 +35,10 @@ export function* microBatches(
  * nothing is kept of them.
  */
 export function* coveringBatches(batches: StepBatches): Generator<readonly number[]> {
+  if (batches.parts) {
+    for (const part of batches.parts) yield* coveringBatches(part);
+    return;
+  }
   for (const rows of microBatches(batches, 0, batches.covering)) yield [...rows];
 }
 

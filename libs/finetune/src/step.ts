@@ -14,13 +14,15 @@ import { lossBlock, type Batch, type Block } from '@emloc/models';
 
 import type { DeviceAdapter } from './device-adapter.js';
 import { DeviceBatch } from './device-batch.js';
-import type { PagedModel, PassContext } from './paged-model.js';
+import type { MicroBatchDropout } from './dropout.js';
+import { bytesOf, type PagedModel, type PassContext } from './paged-model.js';
 import { signatureOf } from './signature.js';
 import {
   StreamState,
   trainingOrder,
   visitBlock,
   type BackwardPath,
+  type BatchDropout,
   type BlockVisit,
 } from './walk.js';
 
@@ -38,6 +40,8 @@ export interface MicroBatch {
    * twice.
    */
   readonly keptBlocks: number;
+  /** On what the adapter sees; absent: none. */
+  readonly dropout?: MicroBatchDropout;
   /**
    * Of micro-batches of this model, pass, adapter, path and `keptBlocks` alone; absent: nothing is
    * repeated.
@@ -66,6 +70,7 @@ const plans = new WeakMap<Program, Map<string, GradientPlan>>();
 class MicroBatchRun {
   readonly #batch: DeviceBatch;
   readonly #state: StreamState;
+  readonly #dropout: BatchDropout | null;
   /** By block that is visited again: the streams that it read. */
   readonly #inputs = new Map<number, ReadonlyMap<string, Tensor>>();
   readonly #saved = new Map<number, SavedBlock>();
@@ -77,6 +82,13 @@ class MicroBatchRun {
     const { device, layout } = inputs.model;
     this.#batch = new DeviceBatch(device, inputs.batch);
     this.#state = new StreamState(layout, this.#batch.values);
+    this.#dropout = inputs.dropout ? { ...inputs.dropout, key: this.#upload(inputs.dropout) } : null;
+  }
+
+  #upload({ key }: MicroBatchDropout): Tensor {
+    const { device } = this.inputs.model;
+    const source = { bytes: bytesOf(key), dtype: 'int32' } as const;
+    return device.tensor(source, [key.length], 'int32', 'activations', 'batch.dropoutKey');
   }
 
   async run(): Promise<LaunchedMicroBatch> {
@@ -84,7 +96,7 @@ class MicroBatchRun {
     const { device, layout, pager } = model;
     return await repeats.run({
       signature: `${gradientScale} ${signatureOf(batch.shape)}`,
-      inputs: this.#batch.tensors,
+      inputs: [...this.#batch.tensors, ...(this.#dropout ? [this.#dropout.key] : [])],
       launch: () => this.#launch(),
       skip: () => pager.pass(trainingOrder(layout, path)),
       read: ([losses]) => ({
@@ -113,13 +125,14 @@ class MicroBatchRun {
     disposeAll(this.#gradients);
     this.#losses?.dispose();
     this.#state.dispose();
+    this.#dropout?.key.dispose();
     this.#batch.dispose();
   }
 
   #visit(block: Block, use: (visit: BlockVisit) => void): Promise<void> {
     const { model, pass, adapter } = this.inputs;
     return visitBlock({ model, pass, block }, (visit) => {
-      visit.lend(adapter);
+      if (!this.#dropout) visit.lend(adapter);
       use(visit);
     });
   }
@@ -135,8 +148,8 @@ class MicroBatchRun {
       this.#state.advance(block, outputs);
       return;
     }
-    const { batch, adapter } = this.#binding;
-    this.#state.advance(block, visit.infer({ batch, adapter }, tensors).outputs);
+    const { batch, adapter, dropout } = this.#binding;
+    this.#state.advance(block, visit.infer({ batch, adapter, dropout }, tensors).outputs);
   }
 
   /** The losses, and the first gradients of the backward. */
@@ -186,7 +199,7 @@ class MicroBatchRun {
 
   get #binding() {
     const { adapter, gradientScale } = this.inputs;
-    return { batch: this.#batch, adapter, gradientScale };
+    return { batch: this.#batch, adapter, gradientScale, dropout: this.#dropout };
   }
 
   #wanted({ index }: Block): ReadonlySet<string> | null {

@@ -5,6 +5,7 @@ import type { Batch, RowSource } from '@emloc/models';
 
 import { BatchReader } from './batch-reader.js';
 import { DeviceAdapter } from './device-adapter.js';
+import { dropoutOf, type LoraDropout } from './dropout.js';
 import { FinetuneError } from './errors.js';
 import { locateNonFinite } from './non-finite.js';
 import { createOptimizer, type OptimizerConfig } from './optimizer/create-optimizer.js';
@@ -59,6 +60,8 @@ export interface TrainOptions {
   readonly keepsOptimizer?: boolean;
   /** The last so many blocks keep their saved tensors; see `MicroBatch`. */
   readonly keptBlocks: number;
+  /** On what the adapter sees; null or absent: none. */
+  readonly dropout?: LoraDropout | null;
   /** A state of this run to go on from; null: from `adapter`. */
   readonly resume?: TrainingState | null;
   /** Where states are kept; none: nowhere. */
@@ -263,9 +266,14 @@ async function runStep(inputs: StepInputs): Promise<StepReport | Divergence> {
   const weight = sumOf(shapes, ({ lossWeight }) => lossWeight);
   adapter.zeroGradients();
   const launched: Promise<Float32Array>[] = [];
-  for (const _ of stepRows) {
+  const { dropout: whole = null, ...launching } = inputs;
+  for (const microBatch of stepRows.keys()) {
     const batch = await inputs.reader.next();
-    const { losses } = await runMicroBatch({ ...inputs, batch, gradientScale: 1 / weight });
+    const dropout = whole ? dropoutOf(whole, index, microBatch) : undefined;
+    const { losses } = await runMicroBatch({
+      ...launching,
+      ...{ batch, dropout, gradientScale: 1 / weight },
+    });
     losses.catch(() => undefined); // Awaited below; a later micro-batch may fail before.
     launched.push(losses);
   }

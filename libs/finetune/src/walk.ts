@@ -1,6 +1,7 @@
 import {
   inferBlock,
   outputsWithGradient,
+  type AdapterDropout,
   type AttentionCache,
   type BlockBindings,
   type BlockOutcome,
@@ -80,11 +81,16 @@ export function inferenceOrder({ blocks }: ModelLayout, count = blocks.length): 
   return blocks.slice(0, count).map(({ page }) => page);
 }
 
+/** Dropout on the adapters of one batch: each layer has a mask of its own. */
+export type BatchDropout = Omit<AdapterDropout, 'stream'>;
+
 /** What is bound to a block beside its weights. */
 export interface Binding {
   readonly batch: DeviceBatch;
   readonly adapter?: DeviceAdapter | null;
   readonly gradientScale?: number | null;
+  /** On what the adapter sees, which the block's factors must not hold then. Default: none. */
+  readonly dropout?: BatchDropout | null;
   readonly onLinear?: (linear: string, x: Tensor, y: Tensor) => void;
   readonly gradientObserver?: GradientObserver;
   /** Of the block's attentions, by number. */
@@ -111,7 +117,7 @@ export class BlockVisit implements Disposable {
     this.#lent = { adapter, factors: lendFactors({ model, adapter, block, tensors }) };
   }
 
-  bind({ batch, adapter, ...binding }: Binding): BlockBindings {
+  bind({ batch, adapter, dropout = null, ...binding }: Binding): BlockBindings {
     const lent = this.#lent?.adapter === adapter ? this.#lent?.factors : undefined;
     return bindBlock(this.block, this.tensors, {
       device: this.model.device,
@@ -122,6 +128,8 @@ export class BlockVisit implements Disposable {
       ...binding,
       adapter: (linear) => adapter?.binding(this.block, linear) ?? null,
       adapterAt: (linear) => lent?.at(linear) ?? null,
+      adapterDropout: (linear) =>
+        dropout && adapter ? { ...dropout, stream: adapter.numberOf(this.block, linear) } : null,
     });
   }
 

@@ -1,5 +1,6 @@
 import type {
   AdapterBinding,
+  AdapterDropout,
   AttentionCache,
   BlockBindings,
   GradientObserver,
@@ -29,6 +30,8 @@ export interface BlockRunInputs {
    * Where a linear's factors hold its adapter; null or absent: nowhere. See LinearWeights.
    */
   readonly adapterAt?: (linear: string) => number | null;
+  /** What of its input the adapter on a linear sees; null or absent: all of it. */
+  readonly adapterDropout?: (linear: string) => AdapterDropout | null;
   readonly onLinear?: (linear: string, x: Tensor, y: Tensor) => void;
   /** Default: none. */
   readonly gradientObserver?: GradientObserver;
@@ -74,6 +77,7 @@ export function bindBlock(
     parameter,
     linear,
     adapter: inputs.adapter ?? (() => null),
+    adapterDropout: inputs.adapterDropout,
     layout: (rows) => get(inputs.layouts, rows),
     integers: (stream) => get(inputs.integers, stream),
     rope: (table) => get(inputs.ropes, table),

@@ -11,6 +11,8 @@ export {
   utcDay,
 } from './options/resolve.js';
 export { assertRank } from './options/checks.js';
+export { weightsOf } from './options/data-weights.js';
+export { mostFurtherFiles } from './options/limits.js';
 export { endsOnOriginal } from './options/levels.js';
 export { assertOptionsOf, withModality } from './options/modality.js';
 export { type OptionCommand, type OptionSpec } from './options/kinds.js';
@@ -52,6 +54,11 @@ export { modelKind } from './job/model-kind.js';
 export { generatePicture, type PictureReport } from './pictures/generate-picture.js';
 export { evaluatePictures, type PicturesEvaluateReport } from './pictures/evaluate-pictures.js';
 export { previewPictures } from './pictures/preview-pictures.js';
-export { previewRows, type PreviewSummary } from './job/preview.js';
+export {
+  previewRows,
+  type PreviewedFile,
+  type PreviewedRow,
+  type PreviewSummary,
+} from './job/preview.js';
 export { findDoneJob } from './disk/done-job.js';
 export { assertOutputFree } from './disk/recorded-job.js';

@@ -76,6 +76,24 @@ test('uploaded rows lie in the folder under names of its own, whatever they were
   ]);
 });
 
+test('uploaded ones of several files are found by their order, among paths', async () => {
+  const dataset = `datasets/${hostile}`;
+  const options = toTuneOptionsMessage({
+    ...{ ...defaultTuneOptions, model: '/model', data: '/rows/a.jsonl' },
+    ...{ moreData: [{ dataset }, '/rows/c.jsonl', { dataset }], dataWeights: '1,2,3,4' },
+  });
+  const moreData = [await upload('b'), await upload('d', 'other')];
+  const spec = create(JobSpecSchema, { job: jobNameOf('job'), options, moreData });
+  const resolved = await fetchInto(spec);
+  expect([resolved.data, ...resolved.moreData]).toEqual([
+    '/rows/a.jsonl',
+    join(folder, 'data-2.jsonl'),
+    '/rows/c.jsonl',
+    join(folder, 'data-4.jsonl'),
+  ]);
+  expect(await readFile(join(folder, 'data-4.jsonl'), 'utf8')).toBe('other');
+});
+
 async function archiveOf(...names: readonly string[]): Promise<Buffer> {
   const path = join(outside, 'content');
   await writeFile(path, rows);

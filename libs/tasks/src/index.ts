@@ -2,7 +2,13 @@ export { ImageSet } from './images/image-set.js';
 export { PatchValues } from './images/patch-values.js';
 export { blankTiles, patchRows, projectedRows, type TileValues } from './images/tiles.js';
 export type { Score, TaskBatches, TaskRows } from './task-rows.js';
-export { consecutive, TextRows, type TextBatches, type TextImages } from './text/text-rows.js';
+export {
+  consecutive,
+  consecutiveTokens,
+  TextRows,
+  type TextBatches,
+  type TextImages,
+} from './text/text-rows.js';
 export { Prompts, TextPrompts } from './text/text-prompts.js';
 export { TextTables } from './text/text-tables.js';
 export { evaluateText, type Evaluation } from './text/text-score.js';

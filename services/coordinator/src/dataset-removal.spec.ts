@@ -35,6 +35,17 @@ test.each<[string, Referring[], typeof retention, number[]]>([
     [0],
   ],
   [
+    'of several files of a job stay',
+    [
+      jobOf('t', {
+        data: { source: { case: 'path', value: '/x' } },
+        moreData: [{ source: { case: 'path', value: '/y' } }, source(first)],
+      }),
+    ],
+    retention,
+    [1],
+  ],
+  [
     'of a deleted job go',
     [jobOf('t', { data: source(first) }, { deleteTime: '2026-01-01T00:00:00.000Z' })],
     retention,

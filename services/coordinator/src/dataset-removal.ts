@@ -56,8 +56,13 @@ export function datasetsToRemove<T extends Pick<StoredObject, 'name' | 'modified
 }
 
 function datasetKeysOf({ tenant, options }: Referring): string[] {
-  return sourceNames.flatMap((source) => {
-    const name = fieldOf(fieldOf(options, source), 'dataset');
+  const more = fieldOf(options, 'moreData');
+  const sources = [
+    ...sourceNames.map((source) => fieldOf(options, source)),
+    ...(Array.isArray(more) ? more : []),
+  ];
+  return sources.flatMap((source) => {
+    const name = fieldOf(source, 'dataset');
     const sha256 = typeof name === 'string' ? sha256OfDataset(name) : undefined;
     return sha256 === undefined ? [] : [datasetKey(tenant, sha256)];
   });

@@ -27,7 +27,7 @@ export function fakeEngine(): FakeEngine {
     get outcomes() {
       return outcomes;
     },
-    async inspect({ ratios, data, validation, ...given }) {
+    async inspect({ ratios, data, moreData, validation, ...given }) {
       if (this.failure) throw this.failure;
       const scan = (path: string) => scanRows({ path, maxBytes: maxInspectedBytes, maxMs: 60_000 });
       return {
@@ -43,6 +43,7 @@ export function fakeEngine(): FakeEngine {
         found: {
           kind: 'text',
           data: await scan(data),
+          moreData: await Promise.all(moreData.map(scan)),
           validation: validation === null ? null : await scan(validation),
         },
       };

@@ -43,6 +43,12 @@ describe('optionValues', () => {
       'm',
       '--data',
       'd',
+      '--data',
+      'e',
+      '--data-weights',
+      '1,0.5,2',
+      '--data',
+      'f:2.jsonl',
       '--validation',
       'v',
       '--init-adapter',
@@ -98,6 +104,8 @@ describe('optionValues', () => {
       '50',
       '--patience',
       '3',
+      '--lora-dropout',
+      '0.05',
       '--seed',
       '11',
       '--no-prefetch',
@@ -167,6 +175,8 @@ describe('optionValues', () => {
     ).toEqual({
       model: 'm',
       data: 'd',
+      moreData: ['e', 'f:2.jsonl'],
+      dataWeights: '1,0.5,2',
       validation: 'v',
       initAdapter: 'earlier',
       out: 'o',
@@ -187,6 +197,7 @@ describe('optionValues', () => {
       steps: 7,
       epochs: null,
       batch: 3,
+      batchTokens: null,
       gradientAccumulation: 2,
       maxLength: 99,
       calibrationRows: 5,
@@ -198,6 +209,7 @@ describe('optionValues', () => {
       evalSteps: 50,
       patience: 3,
       loraPlusRatio: 1,
+      loraDropout: 0.05,
       seed: 11,
       prefetch: false,
       date: '2024-02-29',
@@ -239,6 +251,17 @@ describe('optionValues', () => {
     expect(
       resolveTuneOptions({ ...given, out: 'o' } as Parameters<typeof resolveTuneOptions>[0]),
     ).toEqual({ ...defaultTuneOptions, model: 'm', data: 'd', out: 'o' });
+  });
+
+  it('takes files one by one, and more where there are more', () => {
+    const { data, moreData } = optionValues('tune', parse('--data', 'a:b').opts());
+    expect({ data, moreData }).toEqual({ data: 'a:b', moreData: undefined });
+    expect(optionValues('eval', { data: 'a' })).toEqual({ data: 'a' });
+  });
+
+  it('takes tokens of a batch in place of its rows', () => {
+    expect(optionValues('tune', parse('--batch-tokens', '4096').opts()).batchTokens).toBe(4096);
+    expect(() => parse('--batch-tokens', '4096', '--batch', '2')).toThrow(/cannot be used with/);
   });
 
   it('takes a ratio of learning rates, which Prodigy has not', () => {
@@ -323,6 +346,7 @@ describe('optionValues', () => {
       'data',
       'model',
       'data',
+      'data-weights',
       'max-tiles',
       'exif-orientation',
       'image-root',
@@ -368,7 +392,7 @@ describe('a config file', () => {
       targets: '~/x',
     });
     expect(withConfig('data: "~"\nvalidation: ~/v\nimage-root: ~/i\nout: a/~/b\n')).toMatchObject({
-      data: homedir(),
+      data: [homedir()],
       validation: join(homedir(), 'v'),
       imageRoot: join(homedir(), 'i'),
       out: 'a/~/b',

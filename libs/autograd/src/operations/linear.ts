@@ -6,9 +6,9 @@ import type { Value } from '../value.js';
 import type { BackwardContext, ForwardContext } from './operation.js';
 
 /**
- * y = x Wᵀ + bias + s · (x Aᵀ) Bᵀ (LoRA, arXiv 2106.09685). The frozen weight has no gradient. The
- * adapter's product comes first where it can, since the large product that follows adds to it at no
- * cost.
+ * y = x Wᵀ + bias + s · (x Aᵀ) Bᵀ (LoRA, arXiv 2106.09685), in training with dropout on what A sees.
+ * The frozen weight has no gradient. The adapter's product comes first where it can, since the large
+ * product that follows adds to it at no cost.
  */
 export function linear(block: ProgramBuilder, x: Value, declaration: LinearDeclaration): Value {
   block.linear(x, declaration);
@@ -127,14 +127,15 @@ function applyFactors(
   });
 }
 
-/** y (+)= s · (x Aᵀ) Bᵀ; x Aᵀ is kept for the backward. */
+/** y (+)= s · (d(x) Aᵀ) Bᵀ with dropout d; d(x) Aᵀ is kept for the backward. */
 function applyAdapter(
   context: ForwardContext,
   { x, input, output, adapter, name, accumulate }: Application & { accumulate: boolean },
 ): void {
   const { kernels } = context.bindings.device;
   const hidden = context.aux([context.rows(x), adapter.rank], 'compute', `${name}.loraHidden`);
-  kernels.gemm({ a: input, b: adapter.a, transposeB: true, out: hidden });
+  using seen = seenByAdapter(context, { x, input, name });
+  kernels.gemm({ a: seen, b: adapter.a, transposeB: true, out: hidden });
   kernels.gemm({
     a: hidden,
     b: adapter.b,
@@ -143,6 +144,19 @@ function applyAdapter(
     alpha: adapter.scale,
     accumulate,
   });
+}
+
+/** What A sees of the input, with the same mask whenever it is asked for; the caller's. */
+function seenByAdapter(
+  context: Pick<ForwardContext, 'bindings' | 'scratch'>,
+  { x, input, name }: { readonly x: Value; readonly input: Tensor; readonly name: string },
+): Tensor {
+  const { bindings } = context;
+  const dropout = bindings.adapterDropout?.(name) ?? null;
+  if (!dropout) return input.retain();
+  const seen = context.scratch(x, x.width, `${name}.loraInput`);
+  bindings.device.kernels.dropout({ x: input, out: seen, ...dropout });
+  return seen;
 }
 
 function applyWeight(
@@ -203,11 +217,28 @@ function pullBackSum(
   kernels.gemm({ a: context.dOut, b: adapter.b, out: dHidden, alpha: adapter.scale });
   if (context.needsGradient(x)) {
     context.contribute(x, (dX, accumulate) => {
-      kernels.gemm({ a: dHidden, b: adapter.a, out: dX, accumulate });
+      pullBackAdapter(context, { x, adapter, name }, { dHidden, dX, accumulate });
       pullBackWeight(context, weights, { x, dX, accumulate: true });
     });
   }
   accumulateGradients(context, { x, adapter, name, dHidden, column: 0 });
+}
+
+/** dX (+)= d(dHidden A), with the dropout d of the forward. */
+function pullBackAdapter(
+  context: BackwardContext,
+  { x, adapter, name }: Pullback,
+  { dHidden, dX, accumulate }: { dHidden: Tensor; dX: Tensor; accumulate: boolean },
+): void {
+  const { kernels } = context.bindings.device;
+  const dropout = context.bindings.adapterDropout?.(name) ?? null;
+  if (!dropout) {
+    kernels.gemm({ a: dHidden, b: adapter.a, out: dX, accumulate });
+    return;
+  }
+  using whole = context.scratch(x, x.width, `${name}.dLoraInput`);
+  kernels.gemm({ a: dHidden, b: adapter.a, out: whole });
+  kernels.dropout({ x: whole, out: dX, ...dropout, accumulate });
 }
 
 function pullBackWeight(
@@ -264,9 +295,15 @@ function accumulateGradients(
   // A gradient that is wider than the input is not worth its memory until the input is there.
   const isWide = dOut.dim(1) > x.width;
   if (isWide) kernels.outerProducts({ products: [ofB] });
-  context.multiplyOnceRestored(x, isWide ? [dHidden] : [dHidden, hidden, dOut], (input) =>
-    isWide ? [ofA(input)] : [ofA(input), ofB],
-  );
+  const rest = isWide ? [] : [ofB];
+  const isDropped = (context.bindings.adapterDropout?.(name) ?? null) !== null;
+  context.multiplyOnceRestored(x, isWide ? [dHidden] : [dHidden, hidden, dOut], (input) => {
+    if (!isDropped) return [ofA(input), ...rest];
+    // What A has seen is there for its own products alone.
+    using seen = seenByAdapter(context, { x, input, name });
+    kernels.outerProducts({ products: [ofA(seen), ...rest] });
+    return [];
+  });
 }
 
 function rankOf(v: Tensor): number {

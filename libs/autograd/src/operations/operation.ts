@@ -87,9 +87,10 @@ export interface BackwardContext {
   /** What an operation gives to the gradients of its inputs, to be overwritten. */
   own(values: readonly Value[]): readonly Tensor[];
   /**
-   * Launches outer products that read a value's tensor: now or, where the backward of the operation
-   * that made it gives its output once more, then, together with those of others who wait for it.
-   * `held` are tensors that the products read; they are kept until then.
+   * Launches outer products that read a value's tensor, which `productsOf` may also do itself and
+   * return none: now or, where the backward of the operation that made it gives its output once
+   * more, then, together with those of others who wait for it. `held` are tensors that the products
+   * read; they are kept until then.
    */
   multiplyOnceRestored(
     value: Value,

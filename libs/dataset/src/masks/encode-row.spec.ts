@@ -256,6 +256,57 @@ describe('a conversation', () => {
     expect(lost('Hello', { reasoning_content: 'because' })).toBe(true);
   });
 
+  describe('with tools', () => {
+    const tool = (name: string) => ({ type: 'function', function: { name, parameters: {} } });
+    const call = (name: string) => ({ tool_calls: [{ function: { name, arguments: '{}' } }] });
+    const asked = (...calls: readonly object[]) => ({
+      ...chat(['user', 'Hi'], ...calls.map((each) => ['assistant', null, each] as const)),
+      tools: [tool('look_up'), tool('add')],
+    });
+    const body = `${header}{{ m.content or '' }}{% for c in m.tool_calls or [] %}<call>{{ c.function.name }}{% endfor %}<|im_end|>`;
+    const listed = '{% for t in tools or [] %}{{ t | tojson }}{% endfor %}';
+
+    it('has them in the template, and calls among what is trained on', async () => {
+      const tokenizer = await withTemplate(`${listed}${loop(body)}${prompt}`);
+      const [text] = encode(asked(call('look_up')), tokenizer);
+      expect(text?.text).toMatch(/^\{"type": "function", "function": \{"name": "look_up"/);
+      expect(text?.isTextLost).toBe(false);
+      expect(trainedTexts(asked(call('add')), tokenizer)).toEqual([['<call>add<|im_end|>']]);
+    });
+
+    it('is refused where the template does not show one', async () => {
+      const tokenizer = await withTemplate(`{{ tools[0].function.name }}${loop(body)}${prompt}`);
+      expect(() => encode(asked({ content: 'x' }), tokenizer)).toThrow(
+        expect.objectContaining({
+          field: 'tools[1]',
+          reason: expect.stringMatching(/template does not show it$/),
+        }),
+      );
+    });
+
+    it('is refused without a template, and as a text', async () => {
+      const base = await tokenizerWith({});
+      const { tools } = asked();
+      expect(() => encode({ prompt: 'a', completion: 'b', tools }, base)).toThrow(
+        'a chat template',
+      );
+      expect(() => encode({ text: 'a', tools }, base)).toThrow('as it is');
+      expect(encode({ text: 'a', tools: [] }, await chatMl())).toHaveLength(1);
+    });
+
+    it('tells that a call is not in the rendering', async () => {
+      const tokenizer = await withTemplate(
+        `${listed.replace('t | tojson', "t.function.name | replace('add', 'sum')")}${loop(`${header}{{ m.content or '' }}<|im_end|>`)}${prompt}`,
+      );
+      const row = { ...asked(call('add')), tools: [tool('look_up')] };
+      expect(encode(row, tokenizer)[0]?.isTextLost).toBe(true);
+      expect(
+        encode({ ...row, ...chat(['user', 'Hi'], ['assistant', 'add', call('add')]) }, tokenizer)[0]
+          ?.isTextLost,
+      ).toBe(false);
+    });
+  });
+
   it('is refused where the model has no chat template', async () => {
     const tokenizer = await tokenizerWith({});
     expect(() => encode(twice, tokenizer)).toThrow('needs a chat template');

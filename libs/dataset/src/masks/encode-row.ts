@@ -15,6 +15,7 @@ import { expandImages } from './expand-images.js';
 import { withoutLineEnd } from './line-ends.js';
 import { rangesOfTurns } from './many-turns.js';
 import { RenderedConversation, RowClock } from './rendered-conversation.js';
+import { assertToolsShown, isCallLost } from './shown-tools.js';
 import { joinRanges, type TextRange } from './text-range.js';
 import { maskOf } from './token-mask.js';
 import { isRange, TurnBorders, type TurnRange } from './turn-ranges.js';
@@ -41,6 +42,7 @@ export function encodeRow(
 function maskRow(row: DatasetRow, tokenizer: ChatTokenizer): readonly MaskedText[] {
   const { content } = row;
   const template = tokenizer.templateFor(row);
+  assertToolsUsable(row, template !== null);
   if (content.kind === 'text')
     return [encodeCompletion({ prompt: '', completion: content.text }, tokenizer)];
   if (content.kind !== 'conversation' && !template)
@@ -57,6 +59,15 @@ function maskRow(row: DatasetRow, tokenizer: ChatTokenizer): readonly MaskedText
   const written = { ...turns, messages: writeImages(turns, style) };
   const model = { template: withImageText(template, style), tokenizer };
   return new ConversationEncoder(row, written, model).encode();
+}
+
+/** @throws RowError where tools are given and no template could show them */
+function assertToolsUsable({ tools, content }: DatasetRow, hasTemplate: boolean): void {
+  if (tools === null || tools.length === 0) return;
+  if (content.kind === 'text')
+    throw new RowError('tools', 'cannot be used: a text is trained on as it is');
+  if (!hasTemplate)
+    throw new RowError('tools', 'need a chat template, and the model folder has none');
 }
 
 class ConversationEncoder {
@@ -78,6 +89,7 @@ class ConversationEncoder {
 
   encode(): readonly MaskedText[] {
     const whole = this.#render(this.conversation.messages);
+    assertToolsShown(this.row.tools, whole.text);
     const encoding = this.model.tokenizer.encode(whole.text);
     const finish = (ranges: readonly TextRange[]): readonly MaskedText[] => [
       this.#textOf(whole, encoding, ranges, this.#learned),
@@ -183,11 +195,15 @@ class ConversationEncoder {
 
 const textFields = ['content', 'reasoning_content', 'reasoning', 'thinking'];
 
-/** Whether a text that the assistant wrote is not in the rendering, white space around it apart. */
+/**
+ * Whether a text that the assistant wrote is not in the rendering, white space around it apart, or
+ * a tool that it called.
+ */
 function isLost(turn: PyDict | undefined, text: string): boolean {
-  return textFields
+  const isTextLost = textFields
     .flatMap((field) => textsIn(turn?.get(field)))
     .some((written) => !text.includes(written.trim()));
+  return isTextLost || (turn !== undefined && isCallLost(turn, text));
 }
 
 function textsIn(value: PyValue | undefined): string[] {

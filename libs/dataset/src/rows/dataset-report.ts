@@ -40,7 +40,7 @@ export interface DatasetReport {
 }
 
 /** More column names than these are not kept. */
-const mostColumns = 20;
+export const mostColumns = 20;
 
 /** Texts that show images have become conversations, which still know their columns. */
 function formatOf(content: RowContent): RowFormat {

@@ -41,9 +41,16 @@ interface RowText {
 
 /** What became of a row of the file, or of a part of it. */
 export type RowOutcome =
-  | { readonly kind: 'row'; readonly row: EncodedRow; readonly text?: RowText }
+  | {
+      readonly kind: 'row';
+      readonly row: EncodedRow;
+      /** Of the row before it was cut. */
+      readonly tokens: number;
+      readonly text?: RowText;
+    }
   | {
       readonly kind: 'dropped';
+      readonly tokens: number;
       readonly line: number;
       readonly part?: number;
       readonly reason: string;
@@ -235,7 +242,7 @@ class RowEncoder {
       for (const text of texts) this.#assertImagesKept(text);
       counts.addSource(row, texts);
       for (const [index, each] of texts.entries())
-        yield this.#outcome(each, place.line, texts.length > 1 ? index + 1 : undefined);
+        yield this.#outcome(each, place, texts.length > 1 ? index + 1 : undefined);
     } catch (error) {
       if (!(error instanceof RowError)) throw error;
       counts.badRows += 1;
@@ -254,7 +261,7 @@ class RowEncoder {
     );
   }
 
-  #outcome(encoded: EncodedText, line: number, part: number | undefined): RowOutcome {
+  #outcome(encoded: EncodedText, { line, set }: RowPlace, part: number | undefined): RowOutcome {
     const { maxLength, withText = false } = this.request;
     const { ids, trained, text, ranges, images } = encoded;
     const isCut = ids.length > maxLength;
@@ -262,6 +269,7 @@ class RowEncoder {
       ids: ids.slice(0, maxLength),
       trained: trained.slice(0, maxLength),
       line,
+      ...(set ? { set: set.number } : {}),
       ...(part === undefined ? {} : { part }),
       ...(isCut ? { isCut } : {}),
       ...(images.length > 0 ? { images } : {}),
@@ -269,12 +277,18 @@ class RowEncoder {
     if (!this.host.counts.addRow(row, ids.length))
       return {
         kind: 'dropped',
+        tokens: ids.length,
         line,
         ...(part === undefined ? {} : { part }),
         reason: trained.includes(1)
           ? `none of its first ${maxLength} tokens is trained on, it has ${ids.length}`
           : 'nothing of it is trained on',
       };
-    return { kind: 'row', row, ...(withText ? { text: { text, ranges } } : {}) };
+    return {
+      kind: 'row',
+      row,
+      tokens: ids.length,
+      ...(withText ? { text: { text, ranges } } : {}),
+    };
   }
 }

@@ -42,7 +42,7 @@ export function parseRow(text: string, rules: RowRules): DatasetRow {
   return {
     content,
     images,
-    tools: listColumn(row, 'tools'),
+    tools: toolsOf(row),
     documents: listColumn(row, 'documents'),
     templateArguments: templateArguments(column(row, 'chat_template_kwargs')),
     unusedColumns: [...unusedColumns(row, format, images.length > 0), ...hidden],
@@ -172,6 +172,27 @@ function messageList(field: string, value: PyValue): readonly PyValue[] {
   if (!Array.isArray(value)) throw new RowError(field, `must be a list, is ${kindOf(value)}`);
   if (value.length === 0) throw new RowError(field, 'is empty');
   return value;
+}
+
+/** Each in OpenAI's form, or in another that the template knows. */
+function toolsOf(row: PyDict): PyValue[] | null {
+  const tools = listColumn(row, 'tools');
+  for (const [index, tool] of (tools ?? []).entries()) {
+    const field = `tools[${index}]`;
+    if (!(tool instanceof PyDict))
+      throw new RowError(field, `must be an object, is ${kindOf(tool)}`);
+    if (tool.get('type') !== 'function') continue;
+    const called = tool.get('function') ?? null;
+    if (!(called instanceof PyDict))
+      throw new RowError(`${field}.function`, `must be an object, is ${kindOf(called)}`);
+    const name = called.get('name') ?? null;
+    if (typeof name !== 'string' || name === '')
+      throw new RowError(
+        `${field}.function.name`,
+        `must be text, is ${name === '' ? 'empty' : kindOf(name)}`,
+      );
+  }
+  return tools;
 }
 
 function listColumn(row: PyDict, name: string): PyValue[] | null {

@@ -15,6 +15,7 @@ import { copyBlocks } from './copy-blocks.js';
 import { crossEntropy } from './cross-entropy.js';
 import { decodeAttention } from './decode-attention.js';
 import { deltaGates, deltaGatesBackward } from './delta-gates.js';
+import { dropout } from './dropout.js';
 import { eigh } from './eigh.js';
 import { fill } from './fill.js';
 import { gatedActivation, gatedActivationBackward } from './gated-activation.js';
@@ -87,6 +88,7 @@ export function createKernels(context: CpuContext): Kernels {
     cast,
     scale,
     scaleBy,
+    dropout,
     modulate,
     modulateBackward,
     gatedAdd,

@@ -13,6 +13,7 @@ import { copyBlocks } from './copy-blocks.js';
 import { crossEntropy } from './cross-entropy.js';
 import { decodeAttention } from './decode-attention.js';
 import { deltaGates, deltaGatesBackward } from './delta-gates.js';
+import { dropout } from './dropout.js';
 import { eigh } from './eigh.js';
 import { fill } from './fill.js';
 import { gatedActivation, gatedActivationBackward } from './gated-activation.js';
@@ -74,6 +75,7 @@ export const operations = {
   cast,
   scale,
   scaleBy,
+  dropout,
   modulate,
   modulateBackward,
   gatedAdd,

@@ -13,6 +13,7 @@ import { cholesky } from './cholesky.js';
 import { copyBlocks } from './copy-blocks.js';
 import { crossEntropy } from './cross-entropy.js';
 import { decodeAttention } from './decode-attention.js';
+import { dropout } from './dropout.js';
 import { eigh } from './eigh.js';
 import { fill } from './fill.js';
 import { gatedActivation, gatedActivationBackward } from './gated-activation.js';
@@ -77,6 +78,7 @@ export function createKernels(context: TfjsContext): Kernels {
     cast: launched('cast', cast),
     scale: launched('scale', scale),
     scaleBy: launched('scaleBy', scaleBy),
+    dropout: launched('dropout', dropout),
     modulate: launched('modulate', modulate),
     modulateBackward: launched('modulateBackward', modulateBackward),
     gatedAdd: launched('gatedAdd', gatedAdd),

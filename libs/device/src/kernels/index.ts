@@ -10,6 +10,7 @@ import { copyBlocks } from './copy-blocks.js';
 import { crossEntropy } from './cross-entropy.js';
 import { decodeAttention } from './decode-attention.js';
 import { deltaGates, deltaGatesBackward } from './delta-gates.js';
+import { dropout } from './dropout.js';
 import { eigh } from './eigh.js';
 import { fill } from './fill.js';
 import { gatedActivation, gatedActivationBackward } from './gated-activation.js';
@@ -70,6 +71,7 @@ const launchedKernels = Object.freeze({
   cast,
   scale,
   scaleBy,
+  dropout,
   modulate,
   modulateBackward,
   gatedAdd,

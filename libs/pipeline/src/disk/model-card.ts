@@ -89,9 +89,14 @@ function methodRows(job: Job, result: JobResult): [string, string][] {
     [options.levels === null ? 'ratio of the emulator' : 'levels', emulated ? code(size) : null],
     [
       'LoRA',
-      `rank ${options.rank}, alpha ${options.alpha}${options.useRslora ? ', scaled by √rank' : ''}`,
+      [
+        `rank ${options.rank}`,
+        `alpha ${options.alpha}`,
+        ...(options.useRslora ? ['scaled by √rank'] : []),
+        ...(options.loraDropout > 0 ? [`dropout ${options.loraDropout}`] : []),
+      ].join(', '),
     ],
-    ['steps', `${schedule.steps} of ${options.batch * options.gradientAccumulation}`],
+    ['steps', `${schedule.steps} of ${stepSize(options)}`],
     ['learning rate', `${schedule.learningRate}, ${schedule.kind}`],
     ['correction', result.correction?.chosen ?? null],
     [
@@ -103,6 +108,11 @@ function methodRows(job: Job, result: JobResult): [string, string][] {
     ['data', `${count}, SHA-256 \`${datasetSha256}\``],
   ];
   return rows.flatMap(([name, text]): [string, string][] => (text === null ? [] : [[name, text]]));
+}
+
+function stepSize({ batch, batchTokens, gradientAccumulation: count }: Job['options']): string {
+  if (batchTokens === null) return String(batch * count);
+  return `up to ${batchTokens * count} tokens`;
 }
 
 /** A text of an option in a table: it ends neither the cell nor the code. */

@@ -16,6 +16,7 @@ import {
 } from '@emloc/checkpoint';
 import { linearModules } from '@emloc/models';
 
+import type { FileReport } from '../job/file-report.js';
 import type { JobResult } from '../job/job-result.js';
 import type { Job } from '../job/job.js';
 import { textRecordOf } from '../job/text-record.js';
@@ -94,12 +95,12 @@ function writeAdapter(folder: string, job: Job, adapter: LoraAdapter): Promise<v
   const { layout } = job.whole;
   if (layout.diffusion)
     return writeDiffusersAdapter(folder, adapter, { linearModules: linearModules(layout) });
-  const { baseName } = job.options;
+  const { baseName, loraDropout: dropout } = job.options;
   const baseModel = baseNameOf(baseName, job.model.checkpoint) ?? undefined;
   const baseRevision = baseRevisionOf(baseName, job.model.checkpoint) ?? undefined;
   return writePeftAdapter(
     folder,
-    { ...adapter, baseModel, baseRevision },
+    { ...adapter, baseModel, baseRevision, dropout },
     { linearModules: peftModules(job.whole), targetsWithin: layout.others.targetsWithin },
   );
 }
@@ -126,12 +127,14 @@ async function recordOf(
       rank: options.rank,
       alpha: options.alpha,
       useRslora: options.useRslora,
+      dropout: options.loraDropout,
       targets: options.targets,
       start: job.start && { sha256: job.start.sha256 },
     },
     training: {
       seed: options.seed,
       batch: options.batch,
+      batchTokens: options.batchTokens,
       gradientAccumulation: options.gradientAccumulation,
       maxLength: options.maxLength,
       weightDecay: options.weightDecay,
@@ -161,13 +164,24 @@ async function recordOf(
   };
 }
 
+/** Not by its name, which says something of whoever has it. */
+function fileRecord({ sha256, weight, share, report }: FileReport) {
+  return { sha256, weight, share, rows: report.rows, tokens: report.tokens };
+}
+
 /** What was learned from, and how it was read. */
 function dataRecord({ options, report, trainRows, longestRow, model }: Job) {
   const { datasetSha256: sha256 } = report;
   if (report.kind === 'rows') {
-    const { train, validation } = report;
+    const { train, validation, files } = report;
     return {
-      data: { sha256, train, validation, trainRows: trainRows.count, longestRow },
+      data: {
+        sha256,
+        ...(options.moreData.length > 0 || options.dataWeights !== null
+          ? { files: files.map(fileRecord) }
+          : {}),
+        ...{ train, validation, trainRows: trainRows.count, longestRow },
+      },
       text: textRecordOf(options, model.layout),
     };
   }

@@ -45,17 +45,22 @@ describe('readInputFiles', () => {
     );
     const data = join(folder, 'rows.jsonl');
     await writeFile(data, 'rows');
-    const files = await readInputFiles({ model, data, validation: data, classData: null });
+    const files = await readInputFiles({
+      ...{ model, data, moreData: [data, join(folder, 'none.jsonl')] },
+      ...{ validation: data, classData: null },
+    });
     expect(files.map(({ name }) => name)).toEqual(
       [
         ...names.map((name) => `model/${name}`),
         'model/model.safetensors.index.json',
         'data',
+        'data 2',
         'validation',
       ].sort(),
     );
     expect(files.filter(({ sha256 }) => sha256 === null).map(({ name }) => name)).toEqual([
       'data',
+      'data 2',
       'model/model-1.safetensors',
       'validation',
     ]);

@@ -14,7 +14,7 @@ import type { TuneOptions } from '../options/resolve.js';
 
 /** A file that decides what comes out of a job, as it was when the job began. */
 export interface InputFile {
-  /** Path in the model's folder after `model/`; `data` or `validation`. */
+  /** Path in the model's folder after `model/`; `data`, `data 2` or `validation`. */
   readonly name: string;
   readonly bytes: number;
   /** Nanoseconds since 1970. */
@@ -43,7 +43,7 @@ const smallFiles = [
 const maxSmallBytes = 128_000_000;
 const templateFolder = 'additional_chat_templates';
 
-type Paths = Pick<TuneOptions, 'model' | 'data' | 'validation' | 'classData'>;
+type Paths = Pick<TuneOptions, 'model' | 'data' | 'moreData' | 'validation' | 'classData'>;
 
 /**
  * The files that a job depends on, those that are not there left out.
@@ -54,6 +54,7 @@ export async function readInputFiles(paths: Paths): Promise<InputFile[]> {
   const found = place ? await diffusionFiles(place) : await modelFiles(paths.model);
   const data = Object.entries({
     data: paths.data,
+    ...Object.fromEntries(paths.moreData.map((path, index) => [`data ${index + 2}`, path])),
     validation: paths.validation,
     class: paths.classData,
   }).flatMap(([name, path]) => (path === null ? [] : [inputFile(name, path, false)]));

@@ -7,8 +7,8 @@ import type { JobOptions, TrainingPlan } from './job.js';
 /** One run of steps: its batches, and the seed of their order. */
 export interface StepsWanted {
   readonly steps: number;
-  /** Rows per micro-batch. */
-  readonly batch: number;
+  /** Rows per micro-batch; null: those of the job. */
+  readonly batch: number | null;
   readonly seed: number;
 }
 
@@ -32,7 +32,7 @@ export function levelPlans(
   const { schedule: kind, learningRate, warmupRatio, refineLearningRate } = options;
   const { emulated, original } = dividedLevels(parseLevels('levels', levels));
   const batchesAt = ({ steps, batch }: Level, index: number): StepBatches =>
-    batches({ steps, batch: batch ?? options.batch, seed: options.seed + index });
+    batches({ steps, batch, seed: options.seed + index });
   const parts = emulated.map(batchesAt);
   const steps = emulated.reduce((sum, level) => sum + level.steps, 0);
   return {
@@ -64,6 +64,8 @@ function joined(parts: readonly StepBatches[]): StepBatches {
   const length = parts.reduce((sum, part) => sum + part.length, 0);
   return {
     length,
+    parts,
+    repeatsShapes: parts.every(({ repeatsShapes }) => repeatsShapes === true),
     at: (step) => {
       if (!(step >= 0 && step < length)) return undefined;
       const place = placeOf(step);

@@ -6,6 +6,8 @@ import {
   type TextDescription,
 } from '@emloc/dataset';
 
+import type { FileReport } from './file-report.js';
+
 /** What a job learns from, as far as it may be told. */
 export type JobReport = RowsReport | PicturesReport;
 
@@ -13,6 +15,8 @@ interface RowsReport {
   readonly kind: 'rows';
   readonly train: DatasetReport;
   readonly validation: DatasetReport;
+  /** That `train` is made of. */
+  readonly files: readonly FileReport[];
   readonly datasetSha256: string;
   /** How rows became text. */
   readonly text: TextDescription;

@@ -1,34 +1,16 @@
-import {
-  batchSchedule,
-  loadDataset,
-  openDatasetSession,
-  sampleCalibration,
-  splitValidation,
-  type Dataset,
-  type EncodedRow,
-  type TextDescription,
-} from '@emloc/dataset';
+import { sampleCalibration, type EncodedRow } from '@emloc/dataset';
 import { adaptedLinears } from '@emloc/finetune';
 import type { Model } from '@emloc/models';
 import { TextTables, type TextRows } from '@emloc/tasks';
 
-import { PipelineError } from '../errors.js';
 import { assertRank } from '../options/checks.js';
-import { mostSteps } from '../options/limits.js';
 import { emulatedLinears, levelEmulators } from './emulated-linear.js';
+import { dataSha256 } from './file-report.js';
 import type { GivenStart } from './given-start.js';
 import { imagesOf, rowsWith } from './images.js';
-import {
-  behindFront,
-  inOrder,
-  jobId,
-  type Job,
-  type JobOptions,
-  type PrepareHost,
-  type TrainingPlan,
-} from './job.js';
-import { levelPlans, type LevelPlans } from './level-plans.js';
-import { textSourceOf } from './text-record.js';
+import { behindFront, jobId, type Job, type JobOptions, type PrepareHost } from './job.js';
+import { loadRows, type LoadedRows } from './load-rows.js';
+import { assertBatchTokens, plansOf, textBatches } from './text-plans.js';
 import { textTask } from './text-task.js';
 
 /** A job on rows of text, with images where the model takes some. */
@@ -40,40 +22,35 @@ export async function textJob(
   const adapted = adaptedLinears(whole.layout, options.targets);
   assertRank(options.rank, adapted.values());
   const loaded = await loadRows(options, whole, host);
-  const { dataset, heldOut } = loaded;
-  const split = heldOut
-    ? { train: dataset.rows, validation: heldOut.rows }
-    : splitValidation(dataset.rows, { seed: options.seed });
-  const datasets = [dataset.sha256, heldOut?.sha256 ?? ''];
-  const id = await jobId(options, whole, { datasets, start });
-  return jobOf(options, { whole, start, loaded, split, id });
+  const id = await jobId(options, whole, { datasets: loaded.sha256s, start });
+  return jobOf(options, { whole, start, loaded, id });
 }
 
 interface TextInputs {
   readonly whole: Model;
   readonly start: GivenStart | null;
   readonly loaded: LoadedRows;
-  readonly split: {
-    readonly train: readonly EncodedRow[];
-    readonly validation: readonly EncodedRow[];
-  };
   readonly id: string;
 }
 
 /** Needs no file any more, so that one job's rows serve several. */
 function jobOf(options: JobOptions, inputs: TextInputs): Job<TextRows> {
-  const { whole, start, split, id } = inputs;
-  const { dataset, heldOut, text } = inputs.loaded;
+  const { whole, start, id } = inputs;
+  const { train, validation, files, trainReport, validationReport, text } = inputs.loaded;
   const touched = new Set([
     ...adaptedLinears(whole.layout, options.targets).keys(),
     ...emulatedLinears(whole, options).map(({ path }) => path),
   ]);
-  const rows = [...split.train, ...split.validation];
+  const rows = [...train.rows, ...validation];
   const images = imagesOf(rows, { ...options, layout: whole.layout, touched });
   const frontBlocks = images?.front?.blocks ?? 0;
   const model = behindFront(whole, frontBlocks);
   const emulated = emulatedLinears(model, options);
-  const { training, refinement } = plansOf(split.train, options);
+  const longestRow = longestOf(rows);
+  assertBatchTokens(options, longestRow);
+  const { training, refinement } = plansOf(train, options);
+  const { calibrationRows: count, seed } = options;
+  const calibration = sampleCalibration(train, { count, seed });
   const rowsOf = rowsWith(images, new TextTables(whole.layout, null));
   return {
     options,
@@ -82,15 +59,10 @@ function jobOf(options: JobOptions, inputs: TextInputs): Job<TextRows> {
     model,
     task: textTask(images),
     sampler: null,
-    trainRows: rowsOf(split.train),
-    calibration: inOrder(
-      rowsOf(
-        sampleCalibration(split.train, { count: options.calibrationRows, seed: options.seed }),
-      ),
-      options.batch,
-    ),
-    validation: inOrder(rowsOf(split.validation), options.batch),
-    longestRow: longestOf(rows),
+    trainRows: rowsOf(train.rows),
+    calibration: textBatches(rowsOf(calibration), calibration, options),
+    validation: textBatches(rowsOf(validation), validation, options),
+    longestRow,
     training,
     start,
     refinement: emulated.length > 0 ? refinement : null,
@@ -98,9 +70,10 @@ function jobOf(options: JobOptions, inputs: TextInputs): Job<TextRows> {
     levels: emulated.length > 0 ? levelEmulators(emulated, options) : null,
     report: {
       kind: 'rows',
-      train: dataset.report,
-      validation: (heldOut ?? dataset).report,
-      datasetSha256: dataset.sha256,
+      train: trainReport,
+      validation: validationReport,
+      files,
+      datasetSha256: dataSha256(files),
       text,
     },
     variant: (changes) => jobOf({ ...options, ...changes }, inputs),
@@ -110,98 +83,7 @@ function jobOf(options: JobOptions, inputs: TextInputs): Job<TextRows> {
   };
 }
 
-interface LoadedRows {
-  readonly dataset: Dataset;
-  /** Null: rows are held out of the data set. */
-  readonly heldOut: Dataset | null;
-  readonly text: TextDescription;
-}
-
-async function loadRows(
-  options: JobOptions,
-  model: Model,
-  { openDataset = openDatasetSession, restrictImages, signal }: PrepareHost,
-): Promise<LoadedRows> {
-  const { data, validation, maxLength, strict, columns } = options;
-  await using session = openDataset(textSourceOf(options, model, { restrictImages }));
-  const load = (path: string): Promise<Dataset> =>
-    loadDataset(session, { path, maxLength, strict, columns, signal });
-  return {
-    dataset: await load(data),
-    heldOut: validation === null ? null : await load(validation),
-    text: await session.describe(),
-  };
-}
-
 /** Tokens of the longest row. */
 export function longestOf(rows: readonly EncodedRow[]): number {
   return rows.reduce((longest, { ids }) => Math.max(longest, ids.length), 0);
-}
-
-function plansOf(rows: readonly EncodedRow[], options: JobOptions): LevelPlans {
-  const { levels, gradientAccumulation } = options;
-  const epochs = options.epochs ?? 1;
-  if (levels !== null)
-    return levelPlans(levels, options, ({ batch: batchSize, steps, seed }) =>
-      batchSchedule({ rows, batchSize, gradientAccumulation, epochs, steps, seed }),
-    );
-  const training = trainingPlan(rows, options);
-  return { training, refinement: refinementPlan(rows, training.batches.length, options) };
-}
-
-function trainingPlan(rows: readonly EncodedRow[], options: JobOptions): TrainingPlan {
-  const { batch, gradientAccumulation, steps, seed } = options;
-  const epochs = options.epochs ?? 1;
-  const batches = batchSchedule({
-    rows,
-    batchSize: batch,
-    gradientAccumulation,
-    epochs,
-    steps: steps ?? undefined,
-    seed,
-  });
-  if (batches.length > mostSteps)
-    throw new PipelineError(
-      'PIPELINE_INVALID_OPTION',
-      `option epochs: ${epochs} given, they make ${batches.length} steps, at most ${mostSteps} are allowed`,
-    );
-  return {
-    batches,
-    schedule: {
-      kind: options.schedule,
-      learningRate: options.learningRate,
-      steps: batches.length,
-      warmupRatio: options.warmupRatio,
-    },
-  };
-}
-
-/**
- * On top of the main steps: 10 % of them unless told otherwise, data order from seed + 1, cosine
- * after 3 % warm-up.
- */
-function refinementPlan(
-  rows: readonly EncodedRow[],
-  mainSteps: number,
-  options: JobOptions,
-): TrainingPlan | null {
-  const steps = options.refineSteps ?? Math.ceil(mainSteps / 10);
-  if (steps === 0) return null;
-  const { batch, gradientAccumulation, seed } = options;
-  return {
-    batches: batchSchedule({
-      rows,
-      batchSize: batch,
-      gradientAccumulation,
-      epochs: options.epochs ?? 1,
-      steps,
-      seed: seed + 1,
-    }),
-    schedule: {
-      kind: 'cosine',
-      learningRate: options.refineLearningRate ?? options.learningRate / 2,
-      steps,
-      warmupRatio: 0.03,
-    },
-  };
 }

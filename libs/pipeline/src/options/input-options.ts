@@ -1,12 +1,25 @@
+import { PipelineError } from '../errors.js';
 import { assertHubName } from './base-name.js';
-import { assertColumns, assertDate, assertTemplateArgs } from './checks.js';
+import { assertColumns, assertDate, assertTemplateArgs, invalidOption } from './checks.js';
 import { answering, job, modelled, running, tuning } from './commands.js';
-import { choice, flagged, integer, text, textFile } from './kinds.js';
+import { parseDataWeights } from './data-weights.js';
+import { choice, flagged, integer, text, textFile, texts } from './kinds.js';
+import { mostFurtherFiles } from './limits.js';
 
 const source =
   'a file of this machine, which is uploaded; server:PATH, a file that the server sees; or datasets/ID, uploaded before';
 
 const mostTemplateBytes = 2 ** 20;
+
+function assertFiles(_name: string, files: readonly string[]): void {
+  if (files.length > mostFurtherFiles)
+    throw new PipelineError(
+      'PIPELINE_INVALID_OPTION',
+      `option data: ${files.length + 1} files given, at most ${mostFurtherFiles + 1} are allowed`,
+    );
+  const empty = files.find((file) => file === '');
+  if (empty !== undefined) throw invalidOption('data', empty, 'a path');
+}
 
 /** What is read and written, and how rows become text. */
 export const inputOptions = Object.freeze({
@@ -38,15 +51,37 @@ export const inputOptions = Object.freeze({
   }),
   data: text({
     flag: '--data <path>',
-    help: 'training rows, JSONL, CSV or Parquet with "messages", "prompt" and "completion", "instruction" and "output", or "text"; for models that make pictures a folder of images',
+    help: 'training rows, JSONL, CSV or Parquet with "messages", "prompt" and "completion", "instruction" and "output", or "text" (repeatable, see --data-weights); for models that make pictures a folder of images',
     helpIn: {
-      jobs: `training rows, JSONL, CSV or Parquet: ${source}; for models that make pictures server:PATH of a folder of images`,
+      jobs: `training rows, JSONL, CSV or Parquet: ${source} (repeatable, see --data-weights); for models that make pictures server:PATH of a folder of images`,
       eval: 'rows to score, as for tune',
-      data: 'rows to show, in place of FILE',
+      data: 'rows to show, in place of FILE (repeatable)',
     },
     commands: [...running, 'data'],
     field: 'data',
     decides: false,
+  }),
+  /** Files of rows beside `data`, which are one data set with it: what else `--data` is given. */
+  moreData: texts({
+    default: Object.freeze([]),
+    check: assertFiles,
+    flag: '--data <path>',
+    further: true,
+    help: 'more training rows',
+    of: 'text',
+    commands: [...job, 'data'],
+    field: 'more_data',
+    decides: false,
+  }),
+  /** How often an epoch has the rows of each file, `1,0.5`; null: once. See parseDataWeights. */
+  dataWeights: text({
+    default: null,
+    check: (name, value) => void parseDataWeights(name, value),
+    of: 'text',
+    flag: '--data-weights <weights>',
+    help: 'how often an epoch has the rows of each --data, in their order: 1,2,0.5 (default: once)',
+    commands: [...job, 'data'],
+    field: 'data_weights',
   }),
   /** null: held out of `data`. */
   validation: text({

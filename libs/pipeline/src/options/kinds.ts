@@ -33,6 +33,8 @@ interface Common<D, C extends OptionCommand> {
    * there the help says what it means.
    */
   readonly help: string;
+  /** Its values are those of its flag behind the first, which is that of an option before it. */
+  readonly further?: true;
   /** Help of commands to which the option means something of their own. */
   readonly helpIn?: Readonly<Partial<Record<C, string>>>;
   readonly commands: readonly C[];
@@ -41,7 +43,7 @@ interface Common<D, C extends OptionCommand> {
   /** The only kind of model that it means something to; absent: all. */
   readonly of?: ModelKind;
   /** The option that excludes this one. */
-  readonly excludes?: 'epochs';
+  readonly excludes?: 'epochs' | 'batch';
   /** False: it changes no byte of a result, or what it names is compared by its contents. */
   readonly decides?: boolean;
   /** The greatest number that a deployment takes, or the longest text in characters. */

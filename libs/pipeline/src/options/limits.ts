@@ -3,3 +3,5 @@ export const mostCounted = 1_000_000;
 
 /** Optimizer steps of a run. */
 export const mostSteps = 10_000_000;
+/** Files of rows beside the first. */
+export const mostFurtherFiles = 99;

@@ -105,6 +105,37 @@ describe('resolveTuneOptions', () => {
   });
 });
 
+describe('files of rows', () => {
+  const resolve = (options: object) => () => resolveTuneOptions({ ...paths, ...options });
+
+  it.each(['1,2', '.5, 1000', '0.25,1.'])('may have the weights %s', (dataWeights) => {
+    expect(resolve({ moreData: ['b'], dataWeights })).not.toThrow();
+  });
+
+  it.each(['1,0', '1,-1', '1,1001', '1,x', '1,,1', '', '1e1,1', 'Infinity,1'])(
+    'may not have the weights %j',
+    (dataWeights) => {
+      expect(resolve({ moreData: ['b'], dataWeights })).toThrow(
+        /^option dataWeights: .* given, numbers above 0 and at most 1000/,
+      );
+    },
+  );
+
+  it('have a weight each, or none', () => {
+    expect(resolve({ moreData: ['b', 'c'], dataWeights: '1,2' })).toThrow(
+      'option dataWeights: "1,2" given, 3 weights, one for each file of option data, expected',
+    );
+    expect(resolve({ dataWeights: '1,2' })).toThrow(
+      '1 weight, as there is one file of option data',
+    );
+  });
+
+  it('are named and not too many', () => {
+    expect(resolve({ moreData: [''] })).toThrow('option data: "" given, a path expected');
+    expect(resolve({ moreData: new Array(100).fill('a') })).toThrow('option data: 101 files given');
+  });
+});
+
 describe('resolveEvaluateOptions', () => {
   it.each([
     ['limit', 0, 'a whole number of at least 1'],
@@ -138,7 +169,9 @@ describe('the table of options', () => {
   it.each(['tune', 'plan', 'jobs', 'eval', 'generate', 'chat', 'merge', 'data'] as const)(
     'has no flag twice for %s',
     (command) => {
-      const flags = optionsFor(command).map(({ flag }) => flag.split(' ')[0]);
+      const flags = optionsFor(command)
+        .filter(({ further }) => further !== true)
+        .map(({ flag }) => flag.split(' ')[0]);
       expect(flags.length).toBeGreaterThan(0);
       expect(new Set(flags).size).toBe(flags.length);
     },

@@ -1,4 +1,5 @@
 import { invalidOption } from './checks.js';
+import { assertWeightCount } from './data-weights.js';
 import type { OptionCommand } from './kinds.js';
 import { assertMethod, bareRatio } from './method.js';
 import { optionsFor, type OptionsOf } from './table.js';
@@ -39,6 +40,7 @@ export function resolveTuneOptions(
 ): TuneOptions {
   const resolved = resolve('tune', options);
   assertMethod(resolved);
+  assertWeightCount(resolved);
   if (resolved.levels !== null) assertOnlyLevels(resolved);
   assertPatience(resolved);
   assertLoraPlus(resolved);
@@ -80,7 +82,9 @@ export function resolveChatOptions(options: GivenOptions<'chat', 'model'>): Chat
 export function resolvePreviewOptions(
   options: GivenOptions<'data', 'model' | 'data'>,
 ): OptionsOf<'data'> {
-  return resolve('data', options);
+  const resolved = resolve('data', options);
+  assertWeightCount(resolved);
+  return resolved;
 }
 
 /** The day of a moment in UTC, as `date` of a job that was given none. */

@@ -108,6 +108,15 @@ export const trainingOptions = Object.freeze({
     commands: job,
     field: 'lora_plus_ratio',
   }),
+  /** Probability that an input of A is dropped while it is trained; 0: none is. */
+  loraDropout: number({
+    default: 0,
+    range: { expected: 'at least 0 and below 1', holds: (value) => value >= 0 && value < 1 },
+    flag: '--lora-dropout <p>',
+    help: "probability that an input of LoRA's A is dropped in training, as PEFT's lora_dropout",
+    commands: job,
+    field: 'lora_dropout',
+  }),
   optimizer: choice({
     choices: ['adamw', 'prodigy'],
     default: 'adamw',
@@ -185,6 +194,18 @@ export const trainingOptions = Object.freeze({
     commands: running,
     field: 'batch_rows',
     mostServed: mostCounted,
+  }),
+  /** In place of `batch`: most tokens of a micro-batch, whose rows are of like length. */
+  batchTokens: integer({
+    default: null,
+    least: 2,
+    excludes: 'batch',
+    of: 'text',
+    flag: '--batch-tokens <n>',
+    help: 'tokens per micro-batch at most, of rows of like length, in place of --batch (default: --batch decides)',
+    commands: job,
+    field: 'batch_tokens',
+    mostServed: 10 * mostCounted,
   }),
   /** null: 1; 4 for models that make pictures. */
   gradientAccumulation: integer({

@@ -171,7 +171,8 @@ function drawsOf(set: PictureSet, options: JobOptions, heldOut: readonly number[
   );
   let draws: Draws = { length: 0, at: () => undefined };
   /** Batches of draws that stand behind all that were made before. */
-  const run = ({ steps, batch: batchRows, seed: runSeed }: StepsWanted): StepBatches => {
+  const run = ({ steps, batch, seed: runSeed }: StepsWanted): StepBatches => {
+    const batchRows = batch ?? options.batch;
     const accumulation = options.gradientAccumulation;
     const more = trainingDraws({
       ...inputs,
@@ -207,15 +208,15 @@ function plansOf(
   options: JobOptions,
   run: (wanted: StepsWanted) => StepBatches,
 ): Pick<Planned, 'training' | 'refinement'> {
-  const { batch, seed, learningRate, schedule: kind, warmupRatio } = options;
+  const { seed, learningRate, schedule: kind, warmupRatio } = options;
   const steps = options.steps ?? 0;
   const refineSteps = options.refineSteps ?? Math.ceil(steps / 10);
   const refineRate = options.refineLearningRate ?? learningRate / 2;
   const training = {
-    batches: run({ steps, batch, seed }),
+    batches: run({ steps, batch: null, seed }),
     schedule: { kind, learningRate, steps, warmupRatio },
   };
-  const batches = run({ steps: refineSteps, batch, seed: seed + 1 });
+  const batches = run({ steps: refineSteps, batch: null, seed: seed + 1 });
   const schedule = {
     ...{ kind: 'cosine' as const, learningRate: refineRate },
     ...{ steps: refineSteps, warmupRatio: 0.03 },

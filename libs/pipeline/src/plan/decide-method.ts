@@ -63,5 +63,5 @@ export async function planChoice(
       'emulator with option ratios, steps or levels, paged or resident, since what equals plain steps was measured on texts alone,',
     );
   const asked = method === 'auto' ? 'auto' : 'emulator';
-  return choiceOf(asked, ways, { options: inputs.job.options, budgetBytes: inputs.budgetBytes });
+  return choiceOf(asked, ways, inputs);
 }

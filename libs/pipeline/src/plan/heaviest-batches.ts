@@ -1,6 +1,6 @@
 import { at } from '@emloc/checked';
 import { deltaChunkRows } from '@emloc/device';
-import { microBatches } from '@emloc/finetune';
+import { coveringBatches, microBatches } from '@emloc/finetune';
 import { longestSequence, type BatchShape, type RowSource } from '@emloc/models';
 
 import type { Job, TrainingPlan } from '../job/job.js';
@@ -29,6 +29,10 @@ const lookedAtSteps = 4096;
 
 function heaviestPlan(plan: TrainingPlan, source: RowSource): TrainingPlan {
   const { batches } = plan;
+  if (batches.repeatsShapes === true) {
+    const { rows } = heaviestBatches({ source, rows: coveringBatches(batches) });
+    return { ...plan, batches: rows.map((batch) => [batch]) };
+  }
   const steps = Math.min(batches.length, lookedAtSteps);
   const { rows } = heaviestBatches({ source, rows: copies(microBatches(batches, 0, steps)) });
   return {

@@ -7,6 +7,7 @@ import {
 } from '@emloc/device';
 
 import type { Job } from '../job/job.js';
+import { meanBatchRows } from './mean-batch-rows.js';
 import { measureRates, type BenchmarkShape } from './measure-rates.js';
 import { measureReads } from './reads.js';
 
@@ -52,7 +53,7 @@ function benchmarkShape(job: Job): BenchmarkShape {
   const { trainRows } = job;
   return {
     layout: job.model.layout,
-    sequences: Math.min(job.options.batch, 16),
+    sequences: Math.min(meanBatchRows(job), 16),
     loraRank: job.options.rank,
     sequenceLength: Math.max(2, sequenceLength(trainRows)),
   };

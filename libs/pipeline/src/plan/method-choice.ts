@@ -1,7 +1,8 @@
 import { PipelineError } from '../errors.js';
-import type { JobOptions } from '../job/job.js';
+import type { Job } from '../job/job.js';
 import { patternRatios, type Method } from '../options/method.js';
 import type { TuneOptions } from '../options/resolve.js';
+import { meanBatchRows } from './mean-batch-rows.js';
 import type { EqualWays } from './plan-ways.js';
 import { fastestWay, wordsOf, type Way } from './ways.js';
 
@@ -15,7 +16,7 @@ export interface MethodChoice {
   readonly inputs: {
     /** The quality that is meant: that of so many steps of plain LoRA on the original. */
     readonly plainSteps: number;
-    /** Rows per micro-batch. */
+    /** Rows of an average micro-batch. */
     readonly batch: number;
     /** Peak of every level. */
     readonly learningRate: number;
@@ -31,7 +32,7 @@ export interface MethodChoice {
 export function choiceOf(
   asked: MethodChoice['asked'],
   { ways, plainSteps, levels, hasLargeBatches }: EqualWays,
-  { options, budgetBytes }: { readonly options: JobOptions; readonly budgetBytes: number },
+  { job, budgetBytes }: { readonly job: Job; readonly budgetBytes: number },
 ): MethodChoice {
   const fastest = fastestWay(ways);
   const method = asked === 'emulator' ? 'emulator' : fastest?.name;
@@ -43,13 +44,16 @@ export function choiceOf(
   const batches = hasLargeBatches
     ? 'a step on the original waits for copies, so that the last level has four times the rows'
     : 'larger batches in the last level would take longer, or do not fit';
-  const { batch, learningRate } = options;
   return {
     asked,
     method,
     levels: method === 'emulator' ? levels : null,
     why: `${wordsOf(ways)}${method === 'emulator' ? `; ${batches}` : ''}`,
-    inputs: { plainSteps, batch, learningRate, budgetBytes, ways },
+    inputs: {
+      ...{ plainSteps, budgetBytes, ways },
+      batch: meanBatchRows(job),
+      learningRate: job.options.learningRate,
+    },
   };
 }
 

@@ -62,7 +62,7 @@ async function planAuto(inputs: TimedInputs): Promise<MethodChoice | null> {
   const ways = await planWays(inputs);
   const isAny = ways?.ways.some(({ fits }) => fits) ?? false;
   const { budgetBytes, job } = inputs;
-  return ways && isAny ? choiceOf('auto', ways, { options: job.options, budgetBytes }) : null;
+  return ways && isAny ? choiceOf('auto', ways, { job, budgetBytes }) : null;
 }
 
 /** What was planned, of the job that it has come to. */

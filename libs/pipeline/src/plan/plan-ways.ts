@@ -2,6 +2,7 @@ import type { Job, JobOptions } from '../job/job.js';
 import { parseLevels, stepsOf } from '../options/levels.js';
 import { patternRatios } from '../options/method.js';
 import { equalLevels } from './equal-quality.js';
+import { meanBatchRows } from './mean-batch-rows.js';
 import { planJob, residentBytes, type JobPlan, type TimedInputs } from './plan.js';
 import { waysOf, type Way } from './ways.js';
 
@@ -52,7 +53,8 @@ async function planEmulator(
   plainSteps: number,
 ): Promise<PlannedLevels | null> {
   const { options, trainRows } = inputs.job;
-  const candidates = equalLevels(plainSteps, { batch: options.batch, rows: trainRows.count });
+  const batch = meanBatchRows(inputs.job);
+  const candidates = equalLevels(plainSteps, { batch, rows: trainRows.count });
   const planned: PlannedLevels[] = [];
   for (const candidate of candidates) {
     const { levels } = candidate;

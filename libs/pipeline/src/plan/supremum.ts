@@ -1,6 +1,6 @@
 import { at, get } from '@emloc/checked';
 import type { HostArray } from '@emloc/device';
-import { batchesOf, coveringBatches, type StepBatches } from '@emloc/finetune';
+import { coveringBatches, type StepBatches } from '@emloc/finetune';
 import type { Batch, BatchShape, RowSource } from '@emloc/models';
 
 /**
@@ -8,10 +8,12 @@ import type { Batch, BatchShape, RowSource } from '@emloc/models';
  * together: of each kind of rows and of integers it has those of the rows that have most.
  */
 export function supremum(source: RowSource, batches: StepBatches): BatchShape {
-  const count = Math.max(...batchesOf(batches, 0).map(({ length }) => length));
+  let count = 0;
   const shapes: BatchShape[] = [];
-  for (const rows of coveringBatches(batches))
+  for (const rows of coveringBatches(batches)) {
+    count = Math.max(count, rows.length);
     for (const row of rows) shapes.push(source.shape([row]));
+  }
   const any = at(shapes, 0);
   const layouts = [...any.layouts.keys()].map((name) => {
     const rows = largest(shapes, count, ({ layouts: of }) => get(of, name).at(-1) ?? 0);

@@ -186,7 +186,7 @@ class TrainStage {
     const { job, environment } = this.context;
     const { stage, plan, adapter } = this.inputs;
     const { training } = environment;
-    const { weightDecay, maxGradientNorm, loraPlusRatio } = job.options;
+    const { weightDecay, maxGradientNorm, loraPlusRatio, loraDropout, seed } = job.options;
     const optimizer =
       job.options.optimizer === 'prodigy' ? defaultProdigy : { ...defaultAdamw, loraPlusRatio };
     const { rows, batches } = this.state.steps;
@@ -200,6 +200,7 @@ class TrainStage {
       keepsOptimizer: stage === 'train' && job.levels !== null,
       optimizer: { ...optimizer, weightDecay, maxGradientNorm },
       keptBlocks: environment.memory[stage].keptBlocks,
+      dropout: loraDropout > 0 ? { probability: loraDropout, seed, run: stage } : null,
       resume: progress?.state ?? null,
       checkpoint: {
         everySteps: training.everySteps,

@@ -36,6 +36,7 @@ export async function preparedJob(name: string, options: TuneOptions): Promise<J
 async function isOf({ job, options: before }: Prepared, now: TuneOptions): Promise<boolean> {
   const isSamePlace =
     before.data === now.data &&
+    before.moreData.join('\n') === now.moreData.join('\n') &&
     before.validation === now.validation &&
     before.classData === now.classData;
   return isSamePlace || !readsImages((await job).report);

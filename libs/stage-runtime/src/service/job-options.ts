@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import {
   fromTuneOptionsMessage,
+  withUploads,
   type JobSpec,
   type StoredObject,
   type UploadedDataset,
@@ -37,17 +38,23 @@ export async function jobOptionsOf(
 ): Promise<TuneOptions> {
   if (!spec.options)
     throw new JobStorageError('JOB_SPEC_MISSING', `job spec of ${spec.job} has no options`);
-  const { data, validation, classData, ...options } = fromTuneOptionsMessage(spec.options);
+  const { data, moreData, validation, classData, ...options } = fromTuneOptionsMessage(
+    spec.options,
+  );
   const placeOf = (
     source: string | UploadedDataset | null | undefined,
     object: StoredObject | undefined,
     name: string,
   ): Promise<string> | null =>
     source ? pathOf(source, { ...fetch, object, storage, file: `${name}.jsonl` }) : null;
+  const more: string[] = [];
+  for (const { source, upload } of withUploads(moreData ?? [], spec.moreData))
+    more.push((await placeOf(source, upload, `data-${more.length + 2}`)) ?? '');
   return resolveTuneOptions({
     ...options,
     model: await fetch.modelFolder(options.model, fetch.signal),
     data: (await placeOf(data, spec.data, 'data')) ?? '',
+    moreData: more,
     validation: await placeOf(validation, spec.validation, 'validation'),
     classData: await placeOf(classData, spec.classData, 'class-data'),
     out: '',

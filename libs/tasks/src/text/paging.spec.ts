@@ -28,7 +28,7 @@ const batches = [
 ];
 
 async function trainTiny(
-  options: FixtureOptions & { keptBlocks: number; targets?: string | null },
+  options: FixtureOptions & { keptBlocks: number; targets?: string | null; dropout?: number; dropoutSeed?: number },
 ): Promise<TrainResult> {
   const fixture = await openFixture('tiny-qwen2', options);
   const adapter = initialAdapter(
@@ -43,6 +43,9 @@ async function trainTiny(
     batches,
     optimizer: defaultAdamw,
     keptBlocks: options.keptBlocks,
+    dropout: options.dropout
+      ? { probability: options.dropout, seed: options.dropoutSeed ?? 0, run: 'test' }
+      : null,
     schedule: { kind: 'cosine', learningRate: 1e-2, steps: batches.length, warmupRatio: 0 },
   });
   await fixture.close();
@@ -73,6 +76,17 @@ describe('training through the pager', () => {
       expect(bitsOf(paged.adapter)).toBe(bitsOf(resident.adapter));
     },
   );
+
+  it('has the same masks of dropout paged, kept or recomputed, and others by the seed', async () => {
+    const dropped = { weights: 'all', keptBlocks: 0, dropout: 0.3 } as const;
+    const resident = bitsOf((await trainTiny(dropped)).adapter);
+    const paged = await trainTiny({ ...dropped, weights: 'least', prefetch: true, keptBlocks: 1 });
+    expect(bitsOf(paged.adapter)).toBe(resident);
+    const kept = await trainTiny({ ...dropped, keptBlocks: 99 });
+    expect(bitsOf(kept.adapter)).toBe(resident);
+    for (const other of [{ dropout: 0 }, { dropout: 0.31 }, { dropoutSeed: 1 }])
+      expect(bitsOf((await trainTiny({ ...dropped, ...other })).adapter)).not.toBe(resident);
+  });
 
   it('changes every adapted layer and lowers the loss', async () => {
     const fixture = await openFixture('tiny-qwen2');

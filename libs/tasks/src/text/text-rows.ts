@@ -127,6 +127,28 @@ function withImages(
   };
 }
 
+/**
+ * Numbers of rows in order, as many to a batch as have no more tokens than that together; one at
+ * least.
+ * @param lengths of the rows, in tokens
+ */
+export function consecutiveTokens(
+  lengths: readonly number[],
+  batchTokens: number,
+): (readonly number[])[] {
+  const batches: number[][] = [];
+  let tokens = Number.POSITIVE_INFINITY;
+  for (const [row, length] of lengths.entries()) {
+    tokens += length;
+    if (tokens > batchTokens) {
+      batches.push([]);
+      tokens = length;
+    }
+    batches.at(-1)?.push(row);
+  }
+  return batches;
+}
+
 /** Numbers of rows in order, `batchRows` to a batch. */
 export function consecutive(count: number, batchRows: number): (readonly number[])[] {
   return Array.from({ length: Math.ceil(count / batchRows) }, (_, batch) =>

@@ -27,7 +27,7 @@ export async function writeSpec(
   { id, tenant, merge, checked, choice }: NewSpec,
   storage: JobStorage,
 ) {
-  const { message, data, validation, classData } = checked;
+  const { message, data, moreData, validation, classData } = checked;
   const now = new Date();
   const wantedOn = (day: string): JobSpec =>
     create(JobSpecSchema, {
@@ -37,6 +37,7 @@ export async function writeSpec(
       createTime: timestampFromDate(now),
       ...(merge ? { merge } : {}),
       ...(data ? { data } : {}),
+      ...(moreData ? { moreData: [...moreData] } : {}),
       ...(validation ? { validation } : {}),
       ...(classData ? { classData } : {}),
       ...(choice ? { methodChoice: jsonOf(choice) } : {}),

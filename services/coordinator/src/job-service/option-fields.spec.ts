@@ -14,7 +14,7 @@ function typeOf(field: DescField | undefined): string {
     case 'scalar':
       return scalarNames[field.scalar] ?? '';
     case 'list':
-      return 'repeated string';
+      return `repeated ${field.listKind === 'message' ? field.message.name : 'string'}`;
     case 'enum':
       return field.enum.name;
     case 'message':
@@ -35,7 +35,7 @@ const scalarNames: Readonly<Record<number, string>> = {
 const fitting: Readonly<Record<NamedOption['kind'], readonly string[]>> = {
   text: ['string', 'DataSource'],
   textFile: ['string'],
-  texts: ['repeated string'],
+  texts: ['repeated string', 'repeated DataSource'],
   integer: ['int32', 'int64'],
   number: ['double'],
   size: ['int64'],

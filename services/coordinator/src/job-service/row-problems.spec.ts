@@ -7,7 +7,12 @@ const of = (
   data: ReturnType<typeof scan>,
   validation: ReturnType<typeof scan> | null,
   changes = {},
-) => dataViolations({ ...options, ...changes }, { kind: 'text', data, validation }, limits);
+) =>
+  dataViolations(
+    { ...options, ...changes },
+    { kind: 'text', data, moreData: [], validation },
+    limits,
+  );
 
 test('steps of epochs are counted, not those that were asked for', () => {
   expect(of(scan(80), scan(1))).toEqual([]);
@@ -25,6 +30,29 @@ test('steps of epochs are counted, not those that were asked for', () => {
       field: 'job.options.epochs',
       description: '3 epochs of at least 81 rows make 33 steps, at most 30 are allowed',
     },
+  ]);
+});
+
+test('rows of several files are counted as an epoch has them, and problems told with their file', () => {
+  const several = (moreData: readonly ReturnType<typeof scan>[], changes: object) =>
+    dataViolations(
+      { ...options, ...changes },
+      { kind: 'text', data: scan(40), moreData, validation: scan(1) },
+      limits,
+    );
+  expect(several([scan(20)], { dataWeights: '1,2' })).toEqual([]);
+  expect(several([scan(20)], { dataWeights: '1,2.05' })).toMatchObject([
+    { description: '3 epochs of 81 rows make 33 steps, at most 30 are allowed' },
+  ]);
+  expect(several([scan(1), scan(0)], {})).toEqual([
+    { field: 'job.options.more_data[1]', description: 'has no rows' },
+  ]);
+});
+
+test('where tokens decide, a step may be of one row', () => {
+  expect(of(scan(10), scan(1), { batchTokens: 64, gradientAccumulation: 1 })).toEqual([]);
+  expect(of(scan(11), scan(1), { batchTokens: 64, gradientAccumulation: 1 })).toMatchObject([
+    { description: '3 epochs of 11 rows make up to 33 steps, at most 30 are allowed' },
   ]);
 });
 
@@ -55,7 +83,9 @@ test('problems are told with their lines', () => {
       { line: 3, field: null, reason: 'is not valid UTF-8' },
     ],
   };
-  expect(dataViolations(options, { kind: 'text', data, validation: null }, limits)).toEqual(
+  expect(
+    dataViolations(options, { kind: 'text', data, moreData: [], validation: null }, limits),
+  ).toEqual(
     ['line 2: prompt is missing', 'line 3: is not valid UTF-8'].map((description) => ({
       field: 'job.options.data',
       description,

@@ -1,5 +1,5 @@
 import type { PlainTuneOptions, StoredObject } from '@emloc/contracts';
-import { optionTable } from '@emloc/pipeline';
+import { mostFurtherFiles, optionTable } from '@emloc/pipeline';
 import type { FieldViolation } from '@emloc/rpc';
 
 import { sha256OfDataset } from '../resource-names.js';
@@ -18,12 +18,18 @@ export const sourceNames = ['data', 'validation', 'classData'] as const;
 
 type SourceName = (typeof sourceNames)[number];
 type Source = PlainTuneOptions['data'];
-type GivenSources = Pick<PlainTuneOptions, SourceName>;
+type GivenSources = Pick<PlainTuneOptions, SourceName | 'moreData'>;
+
+/** Uploaded data sets by the options that name them. */
+export type SourceObjects = Partial<Record<SourceName, StoredObject>> & {
+  /** Those of `moreData`, in its order. */
+  readonly moreData?: readonly StoredObject[];
+};
 
 interface CheckedSources {
   /** Real paths, and names of uploaded data sets. */
   readonly plain: GivenSources;
-  readonly objects: Partial<Record<SourceName, StoredObject>>;
+  readonly objects: SourceObjects;
   readonly violations: readonly FieldViolation[];
 }
 
@@ -46,10 +52,8 @@ export async function checkSources(
   kind: ModelKind | null,
   { prefix, ...limits }: CheckOptions,
 ): Promise<CheckedSources> {
-  const [plain, objects]: [Partial<Record<SourceName, Source>>, CheckedSources['objects']] = [
-    {},
-    {},
-  ];
+  const plain: Partial<Record<SourceName, Source>> = {};
+  const objects: Partial<Record<SourceName, StoredObject>> = {};
   const violations: FieldViolation[] = [];
   for (const name of sourceNames) {
     const source = given[name];
@@ -63,7 +67,33 @@ export async function checkSources(
     else plain[name] = 'path' in checked ? checked.path : source;
     if ('object' in checked) objects[name] = checked.object;
   }
-  return { plain: { data: '', ...plain }, objects, violations };
+  const more = await checkMoreData(given.moreData ?? [], { prefix, ...limits, kind });
+  return {
+    plain: { data: '', ...plain, ...(more.plain.length > 0 ? { moreData: more.plain } : {}) },
+    objects: { ...objects, ...(more.objects.length > 0 ? { moreData: more.objects } : {}) },
+    violations: [...violations, ...more.violations],
+  };
+}
+
+async function checkMoreData(
+  given: readonly Source[],
+  { prefix, ...limits }: CheckOptions & { readonly kind: ModelKind | null },
+) {
+  const field = `${prefix}.${optionTable.moreData.field}`;
+  const plain: Source[] = [];
+  const objects: StoredObject[] = [];
+  const violations: FieldViolation[] = [];
+  if (given.length > mostFurtherFiles) {
+    const description = `${given.length} files given, at most ${mostFurtherFiles} are allowed`;
+    return { plain, objects, violations: [{ field, description }] };
+  }
+  for (const [index, source] of given.entries()) {
+    const checked = await checkSource(`${field}[${index}]`, source, limits);
+    if ('violation' in checked) violations.push(checked.violation);
+    else plain.push('path' in checked ? checked.path : source);
+    if ('object' in checked) objects.push(checked.object);
+  }
+  return { plain, objects, violations };
 }
 
 async function checkSource(

@@ -4,7 +4,6 @@ import {
   toTuneOptionsMessage,
   TuneOptionsSchema,
   type PlainTuneOptions,
-  type StoredObject,
   type TuneOptions as TuneOptionsMessage,
 } from '@emloc/contracts';
 import { EmulatorError } from '@emloc/emulator';
@@ -19,7 +18,7 @@ import {
 import { invalidRequest, type FieldViolation } from '@emloc/rpc';
 
 import { checkKind, checkModel, type ModelLimits } from './model.js';
-import { checkSources, sourceNames, type SourceLimits } from './sources.js';
+import { checkSources, sourceNames, type SourceLimits, type SourceObjects } from './sources.js';
 
 /** What a client may ask for. */
 export interface OptionLimits extends ModelLimits, SourceLimits {
@@ -28,13 +27,10 @@ export interface OptionLimits extends ModelLimits, SourceLimits {
 }
 
 /** Options with defaults and real paths, and where uploaded data is. */
-export interface CheckedOptions {
+export interface CheckedOptions extends SourceObjects {
   readonly message: TuneOptionsMessage;
   /** Uploaded data sets by their resource names, paths elsewhere. */
   readonly plain: PlainTuneOptions;
-  readonly data?: StoredObject;
-  readonly validation?: StoredObject;
-  readonly classData?: StoredObject;
 }
 
 /** Characters of a text whose option says nothing else. */
@@ -42,7 +38,7 @@ const maxTextLength = 1000;
 const maxTexts = 1000;
 
 /** Options that are checked where they lead. */
-const places: readonly string[] = ['model', ...sourceNames];
+const places: readonly string[] = ['model', 'moreData', ...sourceNames];
 
 /**
  * Checks everything that needs neither the model nor a device.
@@ -86,6 +82,7 @@ export function engineOptions(
   paths: {
     readonly model: string;
     readonly data: string;
+    readonly moreData: readonly string[];
     readonly validation: string | null;
     readonly classData: string | null;
     readonly out: string;

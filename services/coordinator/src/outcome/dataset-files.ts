@@ -1,11 +1,12 @@
 import { mkdtemp, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { PlainTuneOptions, StoredObject } from '@emloc/contracts';
+import { withUploads, type PlainTuneOptions, type StoredObject } from '@emloc/contracts';
 import { unpackDataset, type JobStorage } from '@emloc/job-storage';
 import { getObjectFile, type ObjectBucket } from '@emloc/nats';
 import type { TuneOptions } from '@emloc/pipeline';
 import { isArchive } from '@emloc/untrusted';
 
+import type { SourceObjects } from '../job-service/sources.js';
 import { engineOptions } from '../job-service/tune-options.js';
 
 /** Options for the engine, whose files are there until `close`. */
@@ -17,11 +18,8 @@ interface HeldOptions {
 }
 
 /** Options as they were checked, and where uploaded data is. */
-export interface OptionSources {
+export interface OptionSources extends SourceObjects {
   readonly plain: PlainTuneOptions;
-  readonly data?: StoredObject;
-  readonly validation?: StoredObject;
-  readonly classData?: StoredObject;
 }
 
 /** Brings uploaded data sets to where the engine can read them. */
@@ -57,10 +55,20 @@ export function createDatasetFiles(
         if (object) return fetchDataset(storage, object, join(folder, `${name}.jsonl`), fetching);
         return source ? pathOf(source) : null;
       };
+      const placesOf = async (
+        sources: readonly PlainTuneOptions['data'][],
+        uploaded: readonly StoredObject[],
+      ): Promise<readonly string[]> => {
+        const places: string[] = [];
+        for (const { source, upload } of withUploads(sources, uploaded))
+          places.push((await placeOf(source, upload, `data-${places.length + 2}`)) ?? '');
+        return places;
+      };
       try {
         return {
           options: engineOptions(plain, {
             data: (await placeOf(plain.data, objects.data, 'data')) ?? '',
+            moreData: await placesOf(plain.moreData ?? [], objects.moreData ?? []),
             validation: await placeOf(plain.validation, objects.validation, 'validation'),
             classData: await placeOf(plain.classData, objects.classData, 'class-data'),
             model: await modelFolder(plain.model),

@@ -41,6 +41,8 @@ export interface Inspection {
 export interface FoundRows {
   readonly kind: 'text';
   readonly data: RowScan;
+  /** Files beside it. */
+  readonly moreData: readonly RowScan[];
   /** Null: the rows for validation are taken from the data. */
   readonly validation: RowScan | null;
 }

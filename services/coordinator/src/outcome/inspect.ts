@@ -98,13 +98,18 @@ function isMissing(value: unknown): boolean {
 }
 
 async function scanData(
-  { data, validation, columns }: TuneOptions,
+  { data, moreData, validation, columns }: TuneOptions,
   onStep: OnStep,
 ): Promise<FoundRows> {
-  const scan = (path: string): Promise<RowScan> =>
-    scanRows({ path, maxBytes: maxInspectedBytes, maxMs: maxScanMs, columns });
+  const scan = (path: string, maxMs = maxScanMs): Promise<RowScan> =>
+    scanRows({ path, maxBytes: maxInspectedBytes, maxMs, columns });
+  const endMs = performance.now() + maxScanMs;
   const found = await scan(data);
-  if (validation === null) return { kind: 'text', data: found, validation: null };
+  const more: RowScan[] = [];
+  // All of them have the time of one.
+  for (const path of moreData) more.push(await scan(path, Math.max(0, endMs - performance.now())));
+  const ofData = { kind: 'text', data: found, moreData: more } as const;
+  if (validation === null) return { ...ofData, validation: null };
   onStep('validation');
-  return { kind: 'text', data: found, validation: await scan(validation) };
+  return { ...ofData, validation: await scan(validation) };
 }

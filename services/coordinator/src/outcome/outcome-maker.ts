@@ -74,7 +74,7 @@ async function sourcesOf(
   { id, spec }: JobRecord,
   storage: JobStorage,
 ): Promise<OptionSources & { readonly choice: MethodChoice | null }> {
-  const { options, data, validation, classData, methodChoice } = await storage.readSpec(
+  const { options, data, moreData, validation, classData, methodChoice } = await storage.readSpec(
     create(JobSpecReferenceSchema, { ...spec, revision: BigInt(spec.revision) }),
   );
   if (!options)
@@ -85,6 +85,7 @@ async function sourcesOf(
     plain: fromTuneOptionsMessage(options),
     choice: isMethodChoice(methodChoice) ? methodChoice : null,
     ...(data ? { data } : {}),
+    ...(moreData.length > 0 ? { moreData } : {}),
     ...(validation ? { validation } : {}),
     ...(classData ? { classData } : {}),
   };

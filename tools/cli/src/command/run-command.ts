@@ -86,10 +86,11 @@ function endingOf(
   return { error: reason, code: exitCodeOf(reason) };
 }
 
-/** A text that is empty is as good as none. */
+/** A text that is empty is as good as none, as is a list that begins with one. */
 function assertRequired(raw: RawValues, { required }: DefinedCommand): void {
+  const first = (value: unknown): unknown => (Array.isArray(value) ? value.at(0) : value);
   const missing = required
-    .filter(({ attribute }) => raw[attribute] === undefined || raw[attribute] === '')
+    .filter(({ attribute }) => [undefined, ''].includes(first(raw[attribute]) as undefined))
     .map(({ long }) => long);
   if (missing.length > 0) throw new UsageError(`missing: ${missing.join(', ')} (see --help)`);
 }

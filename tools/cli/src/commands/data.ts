@@ -18,6 +18,8 @@ import {
   previewPictures,
   previewRows,
   resolvePreviewOptions,
+  type PreviewedFile,
+  type PreviewedRow,
   type PreviewSummary,
 } from '@emloc/pipeline';
 
@@ -33,7 +35,8 @@ import {
   rowPreview,
   type Marks,
 } from '../output/row-preview.js';
-import { rowsSummary } from '../output/rows-summary.js';
+import { filesLines, rowsSummary } from '../output/rows-summary.js';
+import { surveyLines } from '../output/survey-lines.js';
 import { told, visible } from '../output/visible.js';
 import { UsageError } from '../usage-error.js';
 
@@ -52,9 +55,9 @@ export const command = defineCommand({
     'data photos/ --model ./flux --instance-prompt "a photo of sks dog"',
   ],
   run: async ({ argument, options: given, ...tools }) => {
-    const data = argument ?? given.data;
-    if (data === undefined) throw new UsageError('missing: FILE (see --help)');
-    const resolved = checkOptions(() => resolvePreviewOptions({ ...given, data }));
+    const { data = '', ...rest } = argument === undefined ? given : onlyFile(given, argument);
+    if (data === '') throw new UsageError('missing: FILE (see --help)');
+    const resolved = checkOptions(() => resolvePreviewOptions({ ...rest, data }));
     const options = await withModelFolder(resolved, tools);
     const kind = await modelKind(options.model);
     return kind === 'pictures' ? showPictures(options, tools) : showRows(options, tools);
@@ -63,8 +66,13 @@ export const command = defineCommand({
 
 type Options = ReturnType<typeof resolvePreviewOptions>;
 
+/** The file that the command names goes before those of flags or of a configuration file. */
+function onlyFile<O extends object>(given: O, data: string) {
+  return { ...given, data, moreData: [], dataWeights: null };
+}
+
 async function showRows(options: Options, tools: CommandTools): Promise<CommandResult> {
-  const printer = new RowPrinter(tools, options.data);
+  const printer = new RowPrinter(tools, { hasFiles: options.moreData.length > 0 });
   const outcomes = previewRows(options, {
     openDataset: openDatasetThread,
     signal: tools.signal,
@@ -72,16 +80,22 @@ async function showRows(options: Options, tools: CommandTools): Promise<CommandR
   let next = await outcomes.next();
   for (; next.done !== true; next = await outcomes.next()) printer.print(next.value);
   printer.finish();
-  const { report } = next.value;
-  const document = { summary: summaryDocument(options.data, next.value, printer.badRows) };
+  const { report, files } = next.value;
+  const document = { summary: summaryDocument(next.value, printer.badRows) };
   if (options.strict) {
     // The last line is the summary, also where the next one throws.
     if (report.lostTextRows > 0) tools.show({ document, text: '' });
-    assertNoTextLost(options.data, report);
+    for (const file of files) assertNoTextLost(file.path, file.report);
   }
   return {
     document,
-    text: rowsSummary(next.value).map(visible).join('\n'),
+    text: [
+      ...filesLines(files),
+      ...rowsSummary(next.value),
+      ...surveyLines(next.value.survey, files),
+    ]
+      .map(visible)
+      .join('\n'),
     exitCode: printer.badRows > 0 ? exitCodes.failed : exitCodes.done,
   };
 }
@@ -97,18 +111,23 @@ async function showPictures(options: Options, { signal }: CommandTools): Promise
   };
 }
 
-function summaryDocument(file: string, summary: PreviewSummary, badRows: number): unknown {
-  const { report, text, date, maxLength, sha256 } = summary;
+function summaryDocument(summary: PreviewSummary, badRows: number): unknown {
+  const { report, files, text, date, maxLength, sha256, survey } = summary;
   return {
-    file,
+    ...(files.length === 1 ? { file: at(files, 0).path } : { files: files.map(fileDocument) }),
     sha256,
     date,
     maxLength,
     badRows,
     ...report,
     ...text,
+    ...survey,
     warnings: datasetWarnings(report, { withNames: true }),
   };
+}
+
+function fileDocument({ path, sha256, weight, share, report }: PreviewedFile): unknown {
+  return { file: path, sha256, weight, share, ...report };
 }
 
 /** Prints outcomes as they come: all as JSON lines, or the first ones as text. */
@@ -120,19 +139,22 @@ class RowPrinter {
 
   constructor(
     private readonly tools: CommandTools,
-    private readonly path: string,
+    /** Whether rows are of several files, which are told with them then. */
+    private readonly of: { readonly hasFiles: boolean },
   ) {}
 
-  print(outcome: RowOutcome): void {
+  print({ path, outcome }: PreviewedRow): void {
     if (outcome.kind === 'bad') {
       this.badRows += 1;
       for (const problem of outcome.problems) {
-        const line = describeProblem(problem, this.path, { forOwner: true });
+        const line = describeProblem(problem, path, { forOwner: true });
         process.stderr.write(`${told(line)}\n`);
       }
     }
-    if (this.tools.json) this.tools.show({ document: documentOf(outcome), text: '' });
-    else this.#show(outcome);
+    const file = this.of.hasFiles ? { file: path } : {};
+    if (this.tools.json)
+      this.tools.show({ document: { ...file, ...documentOf(outcome) }, text: '' });
+    else this.#show(outcome, this.of.hasFiles ? `${visible(path)} ` : '');
   }
 
   finish(): void {
@@ -144,7 +166,7 @@ class RowPrinter {
       process.stdout.write(`${countOf(this.#notShown, 'more row')} not shown (--json has all)\n\n`);
   }
 
-  #show(outcome: RowOutcome): void {
+  #show(outcome: RowOutcome, file: string): void {
     if (outcome.kind === 'bad') return;
     if (this.#shown >= shownRows) {
       this.#notShown += 1;
@@ -153,11 +175,11 @@ class RowPrinter {
     this.#shown += 1;
     const text =
       outcome.kind === 'row' ? rowPreview(outcome, this.#marks, visible) : droppedPreview(outcome);
-    process.stdout.write(`${text}\n\n`);
+    process.stdout.write(`${file}${text}\n\n`);
   }
 }
 
-function documentOf(outcome: RowOutcome): unknown {
+function documentOf(outcome: RowOutcome): object {
   switch (outcome.kind) {
     case 'bad':
       return badDocument(outcome.problems);
@@ -196,7 +218,7 @@ function partOf({ part }: { readonly part?: number }): { readonly part?: number 
   return part === undefined ? {} : { part };
 }
 
-function badDocument(problems: readonly RowProblem[]): unknown {
+function badDocument(problems: readonly RowProblem[]): object {
   const { line, set } = at(problems, 0);
   const words = problems.map((problem) => problemWords(problem, { forOwner: true }));
   return { row: line, ...(set ? { file: set.file } : {}), error: words.join('; ') };

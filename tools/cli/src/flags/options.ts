@@ -107,12 +107,21 @@ function parserOf(spec: NamedOption): Parameters<typeof option>[2] {
 
 /** Flags of everything that a command takes of the pipeline's table of options. */
 export function optionFlags(command: OptionCommand): readonly Option[] {
-  return optionsFor(command).map((spec) => flagOf(spec, command));
+  return optionsFor(command)
+    .filter(({ further }) => further !== true)
+    .map((spec) => flagOf(spec, command));
+}
+
+/** Whether a flag may be given several times: another option has its values behind the first. */
+function isSplit({ flag, further }: NamedOption, command: OptionCommand): boolean {
+  const others = optionsFor(command).filter((other) => other.flag === flag);
+  return further !== true && others.some((other) => other.further === true);
 }
 
 function flagOf(spec: NamedOption, command: OptionCommand): Option {
   const { flag, kind, choices, excludes } = spec;
-  const created = option(flag, helpOf(spec, command), parserOf(spec));
+  const parser = isSplit(spec, command) ? list : parserOf(spec);
+  const created = option(flag, helpOf(spec, command), parser);
   if (kind === 'choice') created.choices([...(choices ?? [])]);
   return excludes === undefined
     ? created
@@ -150,11 +159,19 @@ export function optionValues<C extends OptionCommand>(
   command: C,
   raw: RawValues,
 ): Partial<OptionsOf<C>> {
-  const given = optionsFor(command).flatMap(({ name, flag }) => {
-    const value = raw[attributeName(flag)];
-    return value === undefined ? [] : [[name, value] as const];
+  const given = optionsFor(command).flatMap((spec) => {
+    const value = partOf(spec, raw[attributeName(spec.flag)], command);
+    return value === undefined ? [] : [[spec.name, value] as const];
   });
   return Object.fromEntries(given) as Partial<OptionsOf<C>>;
+}
+
+/** What an option has of the values of its flag. */
+function partOf(spec: NamedOption, value: unknown, command: OptionCommand): unknown {
+  if (!Array.isArray(value)) return spec.further === true ? undefined : value;
+  if (isSplit(spec, command)) return value.at(0);
+  if (spec.further !== true) return value;
+  return value.length > 1 ? value.slice(1) : undefined;
 }
 
 /** What a command is given of the table: some of it has to be. */

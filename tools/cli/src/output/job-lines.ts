@@ -4,7 +4,7 @@ import type { JobEvent, JobReport, StageName } from '@emloc/pipeline';
 import { countedBy, rateText, type Counted } from './counted.js';
 import { durationText } from './duration.js';
 import { picturesSummary } from './pictures-summary.js';
-import { rowsSummary } from './rows-summary.js';
+import { filesLines, rowsSummary } from './rows-summary.js';
 import { TimeLeft } from './time-left.js';
 
 /** How far the work under way is, in words. */
@@ -90,6 +90,9 @@ export class JobLines {
 
 function reportSummary(report: JobReport, date: string): string[] {
   return report.kind === 'rows'
-    ? rowsSummary({ report: report.train, text: report.text, date })
+    ? [
+        ...filesLines(report.files),
+        ...rowsSummary({ report: report.train, text: report.text, date }),
+      ]
     : picturesSummary(report);
 }

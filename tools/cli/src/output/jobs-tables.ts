@@ -37,7 +37,7 @@ export function jobTable(job: Job): string {
     ['job', displayName ? `${name} (${displayName})` : name],
     ['state', state === 'running' && stage ? `${state}, ${stage}` : state],
     ['model', options.model],
-    ['data', typeof options.data === 'string' ? options.data : options.data.dataset],
+    ['data', [options.data, ...(options.moreData ?? [])].map(sourceName).join(', ')],
     ['created', timeText(createTime)],
     ['started', timeText(startTime)],
     ['ended', timeText(endTime)],
@@ -66,6 +66,10 @@ export function artifactsTable(artifacts: readonly Artifact[]): string {
 }
 
 /** Local time to the second. */
+function sourceName(source: Job['options']['data']): string {
+  return typeof source === 'string' ? source : source.dataset;
+}
+
 function timeText(time: Date | null): string {
   if (!time) return '';
   const two = (value: number): string => `${value}`.padStart(2, '0');

@@ -18,7 +18,9 @@ test('images of a row are named with size, tiles and tokens before its text', ()
   };
   const text = { text: 'Q A', ranges: [{ start: 2, end: 3 }] };
   const visible = (each: string): string => each.replace('\u001b', '?');
-  expect(rowPreview({ kind: 'row', row, text }, brackets, visible).split('\n')).toEqual([
+  expect(
+    rowPreview({ kind: 'row', row, tokens: row.ids.length, text }, brackets, visible).split('\n'),
+  ).toEqual([
     'row 4: 3 tokens, 1 trained on',
     '  image a?.png: 30 x 20, 7 tiles, 28 tokens',
     '  image data of 9 bytes: 30 x 20, 1 tile, 4 tokens',

@@ -18,6 +18,28 @@ export function rowsSummary({ report, text, date }: RowsSummary): string[] {
   ];
 }
 
+/** A file of rows, as a part of what is trained on. */
+interface SharedFile {
+  /** Absent where it is not told: there is its number. */
+  readonly path?: string;
+  readonly weight: number;
+  readonly share: number;
+  readonly report: DatasetReport;
+}
+
+/** What several files, or a weighted one, come to in an epoch, as lines. */
+export function filesLines(files: readonly SharedFile[]): string[] {
+  if (files.length === 1 && files.every(({ weight }) => weight === 1)) return [];
+  return files.map(
+    ({ path, weight, share, report }, index) =>
+      `${path ?? `data ${index + 1}`}: ${countOf(report.rows, 'row')}, ${report.tokens} tokens, weight ${weight}: ${percent(share)} of the rows of an epoch`,
+  );
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
+}
+
 function imagesLine({ images, tiles }: DatasetReport): string[] {
   return images > 0 ? [`${countOf(images, 'image')} in ${countOf(tiles, 'tile')}`] : [];
 }

@@ -12,8 +12,9 @@ import { deployedSource, type JobSource } from '../../job-sources.js';
 type Shown = Pick<CommandTools, 'progress' | 'signal'>;
 
 /** What the flags say of a job: files by their names here or on the deployment. */
-type GivenOptions = Omit<PlainTuneOptions, 'data' | 'validation' | 'classData'> & {
+type GivenOptions = Omit<PlainTuneOptions, 'data' | 'moreData' | 'validation' | 'classData'> & {
   readonly data: string;
+  readonly moreData?: readonly string[];
   readonly validation?: string | null;
   readonly classData?: string | null;
 };
@@ -28,9 +29,11 @@ export async function remoteOptions(
   given: GivenOptions,
   shown: Shown,
 ): Promise<PlainTuneOptions> {
-  const { data, validation, classData, ...same } = given;
+  const { data, moreData = [], validation, classData, ...same } = given;
   const { columns = null } = given;
-  checkOptions(() => resolveTuneOptions({ ...same, classData, validation, data, out: '' }));
+  checkOptions(() =>
+    resolveTuneOptions({ ...same, classData, validation, data, moreData, out: '' }),
+  );
   const sourceOf = async (path: string, other?: string | null): Promise<JobSource> =>
     deployedSource(path) ?? {
       dataset: (
@@ -40,9 +43,13 @@ export async function remoteOptions(
         })
       ).name,
     };
+  const first = await sourceOf(data, classData);
+  const more: JobSource[] = [];
+  for (const path of moreData) more.push(await sourceOf(path));
   return {
     ...same,
-    data: await sourceOf(data, classData),
+    data: first,
+    ...(more.length > 0 ? { moreData: more } : {}),
     ...(validation ? { validation: await sourceOf(validation) } : {}),
     ...(classData ? { classData: await sourceOf(classData, data) } : {}),
   };
