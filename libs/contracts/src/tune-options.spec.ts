@@ -45,6 +45,8 @@ const every: Required<PlainTuneOptions> = {
   evalSteps: 50,
   patience: 3,
   loraPlusRatio: 16,
+  anchorSteps: 10,
+  anchorRows: 64,
   prefetch: false,
   seed: 0,
   date: '2026-01-31',

@@ -139,6 +139,7 @@ async function recordOf(
       maxGradientNorm: options.maxGradientNorm,
       evalSteps: options.evalSteps,
       patience: options.patience,
+      anchors: anchorRecord(job),
       ...job.training.schedule,
     },
     calibration:
@@ -159,6 +160,13 @@ async function recordOf(
     ending: result.ending,
     courses: result.courses,
   };
+}
+
+/** null: every gradient was taken on what was trained on. */
+function anchorRecord({ options, training: { anchors } }: Job) {
+  if (!anchors) return null;
+  const { rows, count } = anchors;
+  return { everySteps: options.anchorSteps, rows, planned: count };
 }
 
 /** What was learned from, and how it was read. */

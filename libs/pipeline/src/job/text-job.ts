@@ -15,6 +15,7 @@ import { TextTables, type TextRows } from '@emloc/tasks';
 import { PipelineError } from '../errors.js';
 import { assertRank } from '../options/checks.js';
 import { mostSteps } from '../options/limits.js';
+import { anchoredTraining } from './anchors.js';
 import { emulatedLinears, levelEmulators } from './emulated-linear.js';
 import type { GivenStart } from './given-start.js';
 import { imagesOf, rowsWith } from './images.js';
@@ -91,7 +92,7 @@ function jobOf(options: JobOptions, inputs: TextInputs): Job<TextRows> {
     ),
     validation: inOrder(rowsOf(split.validation), options.batch),
     longestRow: longestOf(rows),
-    training,
+    training: anchoredTraining(training, options, emulated.length > 0),
     start,
     refinement: emulated.length > 0 ? refinement : null,
     emulated,

@@ -7,7 +7,7 @@ import { calibrate } from '../stages/calibrate.js';
 import { emulateBlock } from '../stages/emulate.js';
 import { heaviestJob } from './heaviest-batches.js';
 import { createNullRun } from './null-run.js';
-import { doesNotFit, type PlanInputs } from './plan.js';
+import { doesNotFit, type PlanInputs } from './fit-memory.js';
 
 /** What one process may take on a device, and how it divides it. */
 export interface ProcessMemory {

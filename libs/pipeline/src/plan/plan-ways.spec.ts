@@ -8,7 +8,8 @@ import { prepareJob } from '../job/prepare-job.js';
 import type { TuneOptions } from '../options/resolve.js';
 import { createNullRun } from './null-run.js';
 import { bestLevels, planWays, type EqualWays } from './plan-ways.js';
-import { planJob, requireMemory, residentBytes } from './plan.js';
+import { requireMemory, residentBytes } from './fit-memory.js';
+import { planJob } from './plan.js';
 import type { Way } from './ways.js';
 
 /** Of a device to which weights are copied at this rate. */
