@@ -111,7 +111,7 @@ describe('planned ways', () => {
   it('have the levels that take less, of those that fit', () => {
     const levels = (fits: boolean, seconds: number) => ({
       plan: {
-        ...{ fits, budgetBytes: 1, neededBytes: 1, stepSeconds: null },
+        ...{ fits, budgetBytes: 1, neededBytes: 1, stepSeconds: null, anchors: null },
         stages: [{ name: 'train' as const, seconds, ...none }],
       },
     });
