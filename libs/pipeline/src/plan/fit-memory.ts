@@ -1,3 +1,4 @@
+import { required } from '@emloc/checked';
 import { formatBytes, type DeviceProfile } from '@emloc/device';
 import { adaptedLinears, blocksBeforeLoss } from '@emloc/finetune';
 import { allDeviceBytes, minimumDeviceBytes, type LayerSource } from '@emloc/weight-pager';
@@ -200,6 +201,7 @@ async function originalBytes(
   await using run = createNullRun(job, { profile });
   const { device } = run.environment;
   const least = minimumDeviceBytes(source, device);
+  // The peak has that least.
   const left = budgetBytes - (await trainingPeak(job, profile, { stage: 'train', memory }));
   return Math.min(allDeviceBytes(source, device), least + Math.max(0, left));
 }
@@ -220,6 +222,10 @@ async function largest(limit: number, holds: (value: number) => Promise<boolean>
   return low;
 }
 
+/**
+ * With anchors the weights are counted as what both pagers may take: which pages of the original are
+ * there at the peak depends on its share.
+ */
 async function trainingPeak(
   job: Job,
   profile: DeviceProfile,
@@ -227,7 +233,11 @@ async function trainingPeak(
 ): Promise<number> {
   const plan = stage === 'train' ? job.training : job.refinement;
   if (!plan) return 0;
-  await using run = createNullRun(job, { profile, memory: { ...leanMemoryPlan, [stage]: memory } });
+  const isAnchored = plan.anchors !== undefined;
+  await using run = createNullRun(job, {
+    ...{ profile, memory: { ...leanMemoryPlan, [stage]: memory } },
+    exclude: isAnchored ? ['weights'] : [],
+  });
   await runTrainStage(run, {
     stage,
     levels: [
@@ -241,5 +251,9 @@ async function trainingPeak(
     plan,
     evaluateBefore: false,
   });
-  return run.budget.peakBytes;
+  if (!isAnchored) return run.budget.peakBytes;
+  const { clock, device } = run.environment;
+  const [besideWeights] = clock.reports().filter(({ name }) => name === stage);
+  const original = minimumDeviceBytes(job.model.source, device);
+  return required(besideWeights, stage).peakDeviceBytes + (memory.pagerBytes ?? 0) + original;
 }
