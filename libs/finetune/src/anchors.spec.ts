@@ -225,7 +225,10 @@ describe("an anchor's correction", () => {
           flat(await gradientsOf({ ...inputs, model: original })),
         ];
         await gradientsOf({ ...inputs, model });
-        using pass = PassContext.of(original, { source: rowSource, rows: coveringBatches([[rows]]) });
+        using pass = PassContext.of(original, {
+          source: rowSource,
+          rows: coveringBatches([[rows]]),
+        });
         using anchors = new Anchors({ original, isAnchor: () => true }, device);
         const gradientScale = 1 / rowSource.shape(rows).lossWeight;
         await anchors.take({ pass, source: rowSource, rows: [rows], gradientScale });

@@ -59,9 +59,9 @@ const waitingBytes = 2 ** 33;
 
 /**
  * Takes all batches forward to the loss and back, a block at a time, so that every page is read
- * once each way. Gradients of the sum of the losses are looked at, or accumulated in an adapter's, to
- * the bits of one micro-batch after another. What blocks read and the gradients of what they wrote
- * wait in host memory.
+ * once each way. Gradients of the sum of the losses are looked at, or accumulated in an adapter's,
+ * to the bits of one micro-batch after another. What blocks read and the gradients of what they
+ * wrote wait in host memory.
  */
 export class BreadthFirstGradients implements Disposable {
   /** In this order, each to be handed to `run`. */
@@ -181,7 +181,9 @@ export class BreadthFirstGradients implements Disposable {
     const { block } = visit;
     const streams = at(this.#waiting, index);
     using inputs = inputsOf(block, batch, streams);
-    using outputs = new Held(visit.infer({ batch, adapter: this.#adapter }, inputs.tensors).outputs);
+    using outputs = new Held(
+      visit.infer({ batch, adapter: this.#adapter }, inputs.tensors).outputs,
+    );
     for (const [stream, tensor] of outputs.tensors) await streams.put(stream, tensor);
     for (const stream of streams.names)
       if (!isReadAfter(this.options.model.layout, block, stream)) streams.drop(stream);

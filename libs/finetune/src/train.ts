@@ -18,6 +18,13 @@ import {
   type StepBatches,
 } from './step-batches.js';
 import {
+  assertStateFits,
+  downloadState,
+  type TrainingCheckpoint,
+  type TrainingProgress,
+  type TrainingState,
+} from './training-state.js';
+import {
   runStep,
   secondsSince,
   type CarriedOptimizer,
@@ -25,13 +32,6 @@ import {
   type StepInputs,
   type StepReport,
 } from './training-step.js';
-import {
-  assertStateFits,
-  downloadState,
-  type TrainingCheckpoint,
-  type TrainingProgress,
-  type TrainingState,
-} from './training-state.js';
 import { backwardPath, trainingOrder } from './walk.js';
 
 export interface TrainOptions {

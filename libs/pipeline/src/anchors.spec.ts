@@ -123,7 +123,12 @@ describe('a job with anchors', () => {
     const some = await run('some', { vramBytes });
     expect(await digests('some')).toEqual(await digests('whole'));
     const peaks = await withJob({ vramBytes }, async (job) => {
-      const rates = { kernels: {}, otherwise: rate, uploadSecondsPerByte: 0, downloadSecondsPerByte: 0 };
+      const rates = {
+        kernels: {},
+        otherwise: rate,
+        uploadSecondsPerByte: 0,
+        downloadSecondsPerByte: 0,
+      };
       const { stages } = await planJob({ job, profile, budgetBytes: vramBytes, rates });
       return stages.map(({ name, peakDeviceBytes }) => [name, peakDeviceBytes]);
     });
@@ -169,7 +174,12 @@ describe('a job with anchors', () => {
 describe('the plan of a job with anchors', () => {
   const planned = (overrides: Partial<TuneOptions>, uploadSecondsPerByte = 0): Promise<JobPlan> =>
     withJob({ levels: null, ratios: ['0.4'], steps: 40, ...overrides }, (job) => {
-      const rates = { kernels: {}, otherwise: rate, uploadSecondsPerByte, downloadSecondsPerByte: 0 };
+      const rates = {
+        kernels: {},
+        otherwise: rate,
+        uploadSecondsPerByte,
+        downloadSecondsPerByte: 0,
+      };
       return planJob({ job, profile: cpuProfile, budgetBytes: 2 ** 30, rates });
     });
   const trainingOf = ({ stages }: JobPlan): number =>
@@ -184,7 +194,11 @@ describe('the plan of a job with anchors', () => {
     ];
     expect([none, few, many, large].map(({ anchors }) => anchors)).toEqual([
       null,
-      ...[{ passes: 2, rows: 5 }, { passes: 4, rows: 5 }, { passes: 4, rows: 10 }],
+      ...[
+        { passes: 2, rows: 5 },
+        { passes: 4, rows: 5 },
+        { passes: 4, rows: 10 },
+      ],
     ]);
     const [first, second, third, fourth] = [none, few, many, large].map(trainingOf);
     const pass = (Number(second) - Number(first)) / 2;
@@ -197,7 +211,12 @@ describe('the plan of a job with anchors', () => {
   it('leaves what equals what to the rule, which knows no anchors', async () => {
     const ways = (overrides: Partial<TuneOptions>) =>
       withJob({ levels: null, ratios: ['0.4'], steps: 6, ...overrides }, (job) => {
-        const rates = { kernels: {}, otherwise: rate, uploadSecondsPerByte: 0, downloadSecondsPerByte: 0 };
+        const rates = {
+          kernels: {},
+          otherwise: rate,
+          uploadSecondsPerByte: 0,
+          downloadSecondsPerByte: 0,
+        };
         return planWays({ job, profile: cpuProfile, budgetBytes: 2 ** 30, rates });
       });
     const found = await ways({});

@@ -55,7 +55,8 @@ export function fakeEngine(): FakeEngine {
         stages: [
           { name: 'train', seconds: 1.5, peakDeviceBytes: 1000, copySeconds: 0, readSeconds: 0 },
         ],
-        stepSeconds: null, anchors: null,
+        stepSeconds: null,
+        anchors: null,
       },
       choice: method === 'auto' ? fakeChoice : null,
     }),

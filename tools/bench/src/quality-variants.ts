@@ -26,23 +26,27 @@ export const qualityVariants: readonly QualityVariant[] = Object.freeze([
 /** Rows of a pass over the original where anchors are compared with what they cost. */
 const passRows = 32;
 
-/**
- * As many passes over the original, of as many rows, as anchors on the way, at the end, or in halves: a
- * tenth of the steps in all.
- */
+/** As many passes over the original, of as many rows: on the way as anchors, or at the end. */
 function passesOf(ratio: number): readonly QualityVariant[] {
-  const end = (share: number) => (steps: number) =>
-    `${ratio}:${steps},1:${Math.round(share * steps)}x${passRows}`;
-  const anchors = (anchorSteps: number) => ({ ratios: [], anchorSteps, anchorRows: passRows });
-  const of = (name: string, variant: Omit<QualityVariant, 'name' | 'target'>): QualityVariant => ({
-    ...{ name: `ratio ${ratio}, ${name}`, target: null },
-    ...variant,
+  const emulated = (steps: number): string => `${ratio}:${steps}`;
+  const variant = (
+    name: string,
+    options: Omit<QualityVariant['options'], 'ratios'>,
+    levels = emulated,
+  ): QualityVariant => ({
+    name: `ratio ${ratio}, ${name}`,
+    options: { ratios: [], ...options },
+    levels,
+    target: null,
   });
   return [
-    of('no pass', { options: { ratios: [] }, levels: (steps) => `${ratio}:${steps}` }),
-    of('passes at the end', { options: { ratios: [] }, levels: end(0.1) }),
-    of('anchors', { options: anchors(10), levels: (steps) => `${ratio}:${steps}` }),
-    of('half of each', { options: anchors(20), levels: end(0.05) }),
+    variant('no pass', {}),
+    variant(
+      'passes at the end',
+      {},
+      (steps) => `${emulated(steps)},1:${Math.ceil(steps / 10)}x${passRows}`,
+    ),
+    variant('anchors', { anchorSteps: 10, anchorRows: passRows }),
   ];
 }
 

@@ -105,7 +105,14 @@ async function runVariant(
   const out = join(bench.folder, 'adapter');
   const common = { model, data, ...example.options, vramBytes };
   const length = levels ? { levels: levels(steps) } : { steps };
-  const resolved = resolveTuneOptions({ ...common, ...options, ...length, out, learningRate, seed });
+  const resolved = resolveTuneOptions({
+    ...common,
+    ...options,
+    ...length,
+    out,
+    learningRate,
+    seed,
+  });
   const started = performance.now();
   const report = await tune(resolved, {
     target,

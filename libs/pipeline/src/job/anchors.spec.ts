@@ -24,7 +24,8 @@ function planOf(
   );
 }
 
-const rowsAt = ({ batches }: TrainingPlan, step: number): number[] => batchesOf(batches, step).flat();
+const rowsAt = ({ batches }: TrainingPlan, step: number): number[] =>
+  batchesOf(batches, step).flat();
 
 it('leaves a plan alone that asks for no anchors', () => {
   expect(planOf(4, { steps: null }).anchors).toBeUndefined();
@@ -47,7 +48,14 @@ it('has the first step of each level and every so manieth after it', () => {
 
 it('gives an anchor the rows of its step and of those after it, cut at the number', () => {
   const plan = planOf(9, { rows: 11 });
-  expect(batchesOf(plan.batches, 3)).toEqual([[12, 13], [14, 15], [16, 17], [18, 19], [20, 21], [22]]);
+  expect(batchesOf(plan.batches, 3)).toEqual([
+    [12, 13],
+    [14, 15],
+    [16, 17],
+    [18, 19],
+    [20, 21],
+    [22],
+  ]);
   expect(batchesOf(plan.batches, 4)).toEqual(batchesOf(stepsOf(9), 4));
 });
 

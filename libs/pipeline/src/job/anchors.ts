@@ -1,4 +1,3 @@
-import { at } from '@emloc/checked';
 import { batchesOf, countMicroBatches, type StepBatches } from '@emloc/finetune';
 
 import { invalidOption } from '../options/checks.js';
@@ -24,7 +23,11 @@ export function anchoredTraining(
   const { anchorSteps: everySteps } = options;
   if (everySteps === null) return plan;
   if (!isEmulated)
-    throw invalidOption('anchorSteps', everySteps, 'no option anchorSteps where no layer is emulated,');
+    throw invalidOption(
+      'anchorSteps',
+      everySteps,
+      'no option anchorSteps where no layer is emulated,',
+    );
   const spans = spansOf(plan.batches.length, options.levels);
   const rows = options.anchorRows ?? defaultAnchorRows;
   const batches = new AnchoredBatches(plan.batches, { spans, everySteps, rows });

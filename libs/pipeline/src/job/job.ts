@@ -114,7 +114,14 @@ export interface Job<R extends TaskRows = TaskRows> extends AsyncDisposable {
 type WayOptions = Partial<
   Pick<
     JobOptions,
-    'method' | 'ratios' | 'levels' | 'steps' | 'epochs' | 'refineSteps' | 'anchorSteps' | 'anchorRows'
+    | 'method'
+    | 'ratios'
+    | 'levels'
+    | 'steps'
+    | 'epochs'
+    | 'refineSteps'
+    | 'anchorSteps'
+    | 'anchorRows'
   >
 >;
 

@@ -223,8 +223,8 @@ async function largest(limit: number, holds: (value: number) => Promise<boolean>
 }
 
 /**
- * With anchors the weights are counted as what both pagers may take: which pages of the original are
- * there at the peak depends on its share.
+ * With anchors the weights are counted as what both pagers may take: which pages of the original
+ * are there at the peak depends on its share.
  */
 async function trainingPeak(
   job: Job,

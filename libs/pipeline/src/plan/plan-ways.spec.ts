@@ -6,9 +6,9 @@ import { openWorkspace, type Workspace } from '../../test/fixtures.js';
 import type { Job } from '../job/job.js';
 import { prepareJob } from '../job/prepare-job.js';
 import type { TuneOptions } from '../options/resolve.js';
+import { requireMemory, residentBytes } from './fit-memory.js';
 import { createNullRun } from './null-run.js';
 import { bestLevels, planWays, type EqualWays } from './plan-ways.js';
-import { requireMemory, residentBytes } from './fit-memory.js';
 import { planJob } from './plan.js';
 import type { Way } from './ways.js';
 

@@ -105,7 +105,10 @@ function readingOf(
   const limit = Number.isFinite(hostBytes) ? hostBytes : affordableHostBytes(source);
   const host =
     phase === 'train' && job.training.anchors
-      ? anchoredHostBytes({ device, memory, hostBytes }, { emulator: source, original: job.model.source })
+      ? anchoredHostBytes(
+          { device, memory, hostBytes },
+          { emulator: source, original: job.model.source },
+        )
       : { ofEmulator: limit, ofOriginal: 0 };
   const ofPhase = readBytes({
     uploadedBytes,
