@@ -49,6 +49,8 @@ const every: Required<PlainTuneOptions> = {
   patience: 3,
   loraPlusRatio: 16,
   loraDropout: 0.1,
+  anchorSteps: 10,
+  anchorRows: 64,
   prefetch: false,
   seed: 0,
   date: '2026-01-31',

@@ -7,10 +7,11 @@ import {
   type GradientObserver,
   type GradientPlan,
 } from '@emloc/autograd';
-import { at, required } from '@emloc/checked';
+import { at } from '@emloc/checked';
 import type { Tensor } from '@emloc/device';
 import type { Batches, Block } from '@emloc/models';
 
+import type { DeviceAdapter } from './device-adapter.js';
 import { DeviceBatch } from './device-batch.js';
 import { passBytes } from './evaluate.js';
 import { gradientVisits, type GradientVisit } from './gradient-visits.js';
@@ -27,11 +28,23 @@ import {
 export interface BreadthFirstGradientOptions {
   readonly model: PagedModel;
   readonly batches: Batches;
-  /** The linears of a block whose gradients are looked at. */
-  observedIn(block: Block): ReadonlySet<string>;
+  /** The linears of a block whose gradients are looked at. Default: none. */
+  readonly observedIn?: (block: Block) => ReadonlySet<string>;
+  /** Whose gradients are accumulated; absent: the model has no adapter. */
+  readonly trained?: TrainedAdapter;
+  /** Of rows that include these, the caller's; absent: one of its own. */
+  readonly pass?: PassContext;
   /** What streams that wait for the backward may take in host memory, if need be at two passes. */
   readonly hostBytes?: number;
   readonly signal?: AbortSignal;
+}
+
+/** An adapter that the model has, as a micro-batch of training takes its gradients. */
+interface TrainedAdapter {
+  /** Trainable. */
+  readonly adapter: DeviceAdapter;
+  /** Factor of the losses. */
+  readonly gradientScale: number;
 }
 
 /** What looks at a block's backward. */
@@ -46,12 +59,15 @@ const waitingBytes = 2 ** 33;
 
 /**
  * Takes all batches forward to the loss and back, a block at a time, so that every page is read
- * once each way. Nothing is trained: the gradients of the sum of the losses are looked at. What
- * blocks read and the gradients of what they wrote wait in host memory.
+ * once each way. Gradients of the sum of the losses are looked at, or accumulated in an adapter's,
+ * to the bits of one micro-batch after another. What blocks read and the gradients of what they
+ * wrote wait in host memory.
  */
 export class BreadthFirstGradients implements Disposable {
   /** In this order, each to be handed to `run`. */
   readonly visits: readonly GradientVisit[];
+  /** By batch, once the backward has begun: what the loss block gave. */
+  readonly losses: Float32Array[] = [];
   readonly #pass: PassContext;
   readonly #path: BackwardPath;
   /** By batch: the streams where the forward has come to. */
@@ -64,7 +80,7 @@ export class BreadthFirstGradients implements Disposable {
   constructor(private readonly options: BreadthFirstGradientOptions) {
     const { model, batches, hostBytes = waitingBytes } = options;
     const shapes = shapesOf(batches);
-    this.#path = backwardPath(model.layout, (block) => options.observedIn(block));
+    this.#path = backwardPath(model.layout, (block) => this.#visitedIn(block));
     const bytes = passBytes(model, 1);
     this.visits = gradientVisits(model.layout, this.#path, {
       boundaryBytes: shapes.reduce((sum, shape) => sum + bytes.of(shape), 0),
@@ -72,7 +88,7 @@ export class BreadthFirstGradients implements Disposable {
     });
     this.#waiting = shapes.map(() => new HostStreams(model.device));
     this.#gradients = shapes.map(() => new HostStreams(model.device));
-    this.#pass = new PassContext(model, shapes);
+    this.#pass = options.pass ?? new PassContext(model, shapes);
   }
 
   /** Pages in the order that the visits ask for them, which the pager must have been given. */
@@ -91,7 +107,7 @@ export class BreadthFirstGradients implements Disposable {
     await visitBlock({ model, pass: this.#pass, block }, async (weights) => {
       if (direction === 'forward')
         await this.#forEachBatch(block, (batch, index) => this.#forward(weights, batch, index));
-      else await this.#back(weights, required(visitor, 'visitor of a backward'));
+      else await this.#back(weights, visitor);
     });
     if (direction === 'backward') this.#let(block);
   }
@@ -104,7 +120,23 @@ export class BreadthFirstGradients implements Disposable {
     ])
       streams[Symbol.dispose]();
     this.#kept.clear();
-    this.#pass.close();
+    if (!this.options.pass) this.#pass.close();
+  }
+
+  get #adapter(): DeviceAdapter | null {
+    return this.options.trained?.adapter ?? null;
+  }
+
+  #observedIn(block: Block): ReadonlySet<string> {
+    return this.options.observedIn?.(block) ?? new Set();
+  }
+
+  #adaptedIn(block: Block): ReadonlySet<string> {
+    return this.#adapter?.adaptedIn(block) ?? new Set();
+  }
+
+  #visitedIn(block: Block): ReadonlySet<string> {
+    return new Set([...this.#observedIn(block), ...this.#adaptedIn(block)]);
   }
 
   /** Keeps what waits as far as it is needed again, or goes back to where that was kept. */
@@ -149,29 +181,33 @@ export class BreadthFirstGradients implements Disposable {
     const { block } = visit;
     const streams = at(this.#waiting, index);
     using inputs = inputsOf(block, batch, streams);
-    using outputs = new Held(visit.infer({ batch, adapter: null }, inputs.tensors).outputs);
+    using outputs = new Held(
+      visit.infer({ batch, adapter: this.#adapter }, inputs.tensors).outputs,
+    );
     for (const [stream, tensor] of outputs.tensors) await streams.put(stream, tensor);
     for (const stream of streams.names)
       if (!isReadAfter(this.options.model.layout, block, stream)) streams.drop(stream);
   }
 
-  async #back(visit: BlockVisit, visitor: GradientVisitor): Promise<void> {
+  async #back(visit: BlockVisit, visitor: GradientVisitor | null): Promise<void> {
     const { block } = visit;
+    const { gradientScale = 1 } = this.options.trained ?? {};
     const plan = planGradients(block.program, {
-      adapted: new Set(),
-      observed: this.options.observedIn(block),
+      adapted: this.#adaptedIn(block),
+      observed: this.#observedIn(block),
       inputs: at(this.#path.wanted, block.index) ?? new Set(),
     });
     await this.#forEachBatch(block, async (batch, index) => {
       const kept = at(this.#kept.get(block.index) ?? [], index);
-      const bindings = visit.bind({ batch, adapter: null, gradientScale: 1, ...visitor });
+      const bindings = visit.bind({ batch, adapter: this.#adapter, gradientScale, ...visitor });
       using inputs = inputsOf(block, batch, kept);
-      using found = this.#pulledBack(block, { plan, bindings, inputs: inputs.tensors, index });
+      const run = { plan, bindings, inputs: inputs.tensors, index };
+      using found = new Held(await this.#pulledBack(block, run));
       for (const [stream, gradient] of found.tensors) await this.#add(index, stream, gradient);
     });
   }
 
-  #pulledBack(
+  async #pulledBack(
     { program }: Block,
     run: {
       readonly plan: GradientPlan;
@@ -179,13 +215,17 @@ export class BreadthFirstGradients implements Disposable {
       readonly inputs: ReadonlyMap<string, Tensor>;
       readonly index: number;
     },
-  ): Held {
+  ): Promise<ReadonlyMap<string, Tensor>> {
     const { plan, bindings, inputs } = run;
     const { outputs, results, saved } = forwardBlock(program, bindings, inputs, plan);
-    for (const tensor of [...outputs.values(), ...results.values()]) tensor.dispose();
     const waiting = at(this.#gradients, run.index);
     const gradients = new Map<string, Tensor>();
     try {
+      {
+        using _outputs = new Held(outputs);
+        using held = new Held(results);
+        await this.#readLosses(held.tensors);
+      }
       for (const stream of program.outputs.keys()) {
         if (!waiting.has(stream)) continue;
         gradients.set(stream, waiting.upload(stream));
@@ -196,7 +236,13 @@ export class BreadthFirstGradients implements Disposable {
       saved.dispose();
       throw error;
     }
-    return new Held(backwardBlock(saved, { bindings, inputs, gradients }));
+    return backwardBlock(saved, { bindings, inputs, gradients });
+  }
+
+  async #readLosses(results: ReadonlyMap<string, Tensor>): Promise<void> {
+    const { trained, model } = this.options;
+    const losses = trained && results.get('losses');
+    if (losses) this.losses.push((await model.device.download(losses)) as Float32Array);
   }
 
   /** Adds a gradient to what later readers of the stream gave. */

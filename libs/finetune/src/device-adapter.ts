@@ -1,5 +1,5 @@
 import type { AdapterBinding } from '@emloc/autograd';
-import { get } from '@emloc/checked';
+import { get, required } from '@emloc/checked';
 import { layerRank, layerScale, type LoraAdapter } from '@emloc/checkpoint';
 import type { Device, Tensor } from '@emloc/device';
 import { adaptableModules, type Block, type ModelLayout, type ModelLinear } from '@emloc/models';
@@ -13,7 +13,12 @@ interface AdapterLayer {
    * float32 parameters of an adapter that is trained; the tensors of `binding` itself where the
    * device computes in float32.
    */
-  readonly parameters: { readonly a: Tensor; readonly b: Tensor } | null;
+  readonly parameters: Views | null;
+}
+
+interface Views {
+  readonly a: Tensor;
+  readonly b: Tensor;
 }
 
 type FlatName = 'compute' | 'parameters' | 'gradients';
@@ -129,6 +134,19 @@ export class DeviceAdapter {
     return this.#gradients;
   }
 
+  /** All gradients as one float32 tensor, zero where none lies. @throws where none are kept */
+  get flatGradients(): Tensor {
+    return get(this.#flat, 'gradients');
+  }
+
+  /** Of a tensor like `flatGradients`: the parts of each parameter, in the order of `gradients`. */
+  partsOf(flat: Tensor): readonly Tensor[] {
+    return this.paths.flatMap((path) => {
+      const { a, b } = required(this.#viewsIn(flat, path), path);
+      return [a, b];
+    });
+  }
+
   zeroGradients(): void {
     const out = this.#flat.get('gradients');
     if (out) this.device.kernels.fill({ out, value: 0 });
@@ -211,13 +229,14 @@ export class DeviceAdapter {
     this.#layers.set(path, { binding, parameters: this.#views('parameters', path) });
   }
 
-  #views(name: FlatName, path: string): { readonly a: Tensor; readonly b: Tensor } | null {
-    const [flat, place, layer] = [
-      this.#flat.get(name),
-      this.#places.get(path),
-      this.host.layers.get(path),
-    ];
-    if (!flat || !place || !layer) return null;
+  #views(name: FlatName, path: string): Views | null {
+    const flat = this.#flat.get(name);
+    return flat ? this.#viewsIn(flat, path) : null;
+  }
+
+  #viewsIn(flat: Tensor, path: string): Views | null {
+    const [place, layer] = [this.#places.get(path), this.host.layers.get(path)];
+    if (!place || !layer) return null;
     const rank = layerRank(this.host, layer);
     const view = (start: number, shape: readonly [number, number]): Tensor =>
       flat.rows(start, start + shape[0] * shape[1]).reshape(shape);

@@ -1,15 +1,14 @@
 import { setImmediate } from 'node:timers/promises';
 import type { LoraAdapter } from '@emloc/checkpoint';
-import { repeatsOn, type Repeats } from '@emloc/device';
-import type { Batch, RowSource } from '@emloc/models';
+import { repeatsOn } from '@emloc/device';
+import type { RowSource } from '@emloc/models';
 
+import { Anchors, type AnchorOptions } from './anchors.js';
 import { BatchReader } from './batch-reader.js';
 import { DeviceAdapter } from './device-adapter.js';
-import { dropoutOf, type LoraDropout } from './dropout.js';
-import { FinetuneError } from './errors.js';
-import { locateNonFinite } from './non-finite.js';
+import type { LoraDropout } from './dropout.js';
 import { createOptimizer, type OptimizerConfig } from './optimizer/create-optimizer.js';
-import type { Optimizer, OptimizerRecord } from './optimizer/optimizer.js';
+import type { OptimizerRecord } from './optimizer/optimizer.js';
 import { PassContext, type PagedModel } from './paged-model.js';
 import { learningRateAt, type LearningRateSchedule } from './schedule.js';
 import {
@@ -19,7 +18,6 @@ import {
   microBatches,
   type StepBatches,
 } from './step-batches.js';
-import { runMicroBatch } from './step.js';
 import {
   assertStateFits,
   downloadState,
@@ -27,22 +25,15 @@ import {
   type TrainingProgress,
   type TrainingState,
 } from './training-state.js';
-import { backwardPath, trainingOrder, type BackwardPath } from './walk.js';
-
-/** What one optimizer step did. */
-interface StepReport {
-  /** 1 for the first step. */
-  readonly step: number;
-  readonly steps: number;
-  /** Σ losses / Σ of their weights, over the step. */
-  readonly loss: number;
-  readonly learningRate: number;
-  /** Global norm before clipping. */
-  readonly gradientNorm: number;
-  /** Items of the step's rows, tokens of a text. */
-  readonly tokens: number;
-  readonly seconds: number;
-}
+import {
+  runStep,
+  secondsSince,
+  type CarriedOptimizer,
+  type Divergence,
+  type StepInputs,
+  type StepReport,
+} from './training-step.js';
+import { backwardPath, trainingOrder } from './walk.js';
 
 export interface TrainOptions {
   readonly model: PagedModel;
@@ -58,6 +49,8 @@ export interface TrainOptions {
   readonly carried?: CarriedOptimizer | null;
   /** Whether the optimizer's last state is part of the result. Default: no. */
   readonly keepsOptimizer?: boolean;
+  /** Where the model is an emulator whose gradients are anchored; null or absent: they are not. */
+  readonly anchors?: AnchorOptions | null;
   /** The last so many blocks keep their saved tensors; see `MicroBatch`. */
   readonly keptBlocks: number;
   /** On what the adapter sees; null or absent: none. */
@@ -82,13 +75,6 @@ export interface TrainOptions {
   readonly signal?: AbortSignal;
 }
 
-/** An optimizer's state as training on another model left it. */
-export interface CarriedOptimizer {
-  readonly record: OptimizerRecord;
-  /** Steps that it has behind it. */
-  readonly steps: number;
-}
-
 /**
  * Uses the model, its pager and the adapter after some steps. It may replace what the pager reads
  * and the adapter's values, in the same way where a run goes on from a state.
@@ -101,14 +87,6 @@ export interface TrainingPause {
   isDue(step: number): boolean;
   /** May give the pager another schedule. */
   run(step: number, adapter: DeviceAdapter): Promise<void>;
-}
-
-/** The step whose numbers were not finite, so that it was not made. */
-interface Divergence {
-  /** FINETUNE_NON_FINITE naming step and layer */
-  readonly error: FinetuneError;
-  /** Of the step's batches, before it; where it is finite, the gradients were not. */
-  readonly loss: number;
 }
 
 export interface TrainResult {
@@ -139,7 +117,10 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   if (batches.length === 0) return { adapter: options.adapter, ...notBegun };
   const { adapter: first, optimizer: config } = options;
   if (resume)
-    assertStateFits(resume, { adapter: first, steps: batches.length, optimizer: config.kind });
+    assertStateFits(resume, {
+      ...{ adapter: first, steps: batches.length, optimizer: config.kind },
+      isAnchored: Boolean(options.anchors),
+    });
   const { device, layout } = model;
   using pass = PassContext.of(model, { source: rows, rows: coveringBatches(batches) });
   using adapter = DeviceAdapter.load(device, layout, resume?.adapter ?? first, {
@@ -149,9 +130,11 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   using optimizer = createOptimizer(config, { device, parameters, start: first });
   const record = resume ?? options.carried?.record;
   if (record) optimizer.upload(record);
+  using anchors = options.anchors ? new Anchors(options.anchors, adapter) : null;
+  if (resume?.anchor) anchors?.upload(resume.anchor);
   const path = backwardPath(layout, (block) => adapter.adaptedIn(block));
   using repeats = repeatsOn(device);
-  const run = { ...options, pass, adapter, optimizer, path, repeats };
+  const run = { ...options, pass, adapter, optimizer, anchors, path, repeats };
   const { step: steps, ...outcome } = await runSteps(run);
   const kept = options.keepsOptimizer ? await optimizer.download() : null;
   return { adapter: await adapter.download(), optimizer: kept, steps, ...outcome };
@@ -162,13 +145,8 @@ const notBegun = Object.freeze({
   ...{ steps: 0, tokens: 0, seconds: 0, finalLoss: Number.NaN, divergence: null },
 });
 
-interface RunInputs extends Omit<TrainOptions, 'adapter' | 'optimizer'> {
-  readonly pass: PassContext;
-  readonly adapter: DeviceAdapter;
-  readonly optimizer: Optimizer;
-  readonly path: BackwardPath;
-  readonly repeats: Repeats;
-}
+type RunInputs = Omit<TrainOptions, 'adapter' | 'optimizer' | 'anchors'> &
+  Omit<StepInputs, 'stepRows' | 'reader' | 'index' | 'learningRate'>;
 
 async function runSteps(
   inputs: RunInputs,
@@ -249,83 +227,4 @@ function isSaved(
   { steps, everySteps }: { steps: number; everySteps: number },
 ): boolean {
   return step % everySteps === 0 || (step === steps && Number.isFinite(everySteps));
-}
-
-interface StepInputs extends RunInputs {
-  /** Of each micro-batch. */
-  readonly stepRows: readonly (readonly number[])[];
-  readonly reader: BatchReader;
-  readonly index: number;
-  readonly learningRate: number;
-}
-
-async function runStep(inputs: StepInputs): Promise<StepReport | Divergence> {
-  const { adapter, optimizer, index, learningRate, rows, stepRows } = inputs;
-  const started = performance.now();
-  const shapes = stepRows.map((numbers) => rows.shape(numbers));
-  const weight = sumOf(shapes, ({ lossWeight }) => lossWeight);
-  adapter.zeroGradients();
-  const launched: Promise<Float32Array>[] = [];
-  const { dropout: whole = null, ...launching } = inputs;
-  for (const microBatch of stepRows.keys()) {
-    const batch = await inputs.reader.next();
-    const dropout = whole ? dropoutOf(whole, index, microBatch) : undefined;
-    const { losses } = await runMicroBatch({
-      ...launching,
-      ...{ batch, dropout, gradientScale: 1 / weight },
-    });
-    losses.catch(() => undefined); // Awaited below; a later micro-batch may fail before.
-    launched.push(losses);
-  }
-  const [squaredNorms, ...losses] = await Promise.all([
-    optimizer.measure(adapter.gradients),
-    ...launched,
-  ]);
-  const total = losses.reduce(
-    (sum, values) => sum + values.reduce((part, value) => part + value, 0),
-    0,
-  );
-  const gradientNorm = Math.sqrt(squaredNorms.reduce((sum, value) => sum + value, 0));
-  const loss = total / weight;
-  if (!Number.isFinite(loss) || !Number.isFinite(gradientNorm))
-    return { error: await diverged(inputs, { loss, gradientNorm, squaredNorms }), loss };
-  const step = (inputs.carried?.steps ?? 0) + index + 1;
-  await optimizer.update(adapter.gradients, { learningRate, step });
-  adapter.refresh();
-  return {
-    step: index + 1,
-    steps: inputs.batches.length,
-    loss,
-    learningRate,
-    gradientNorm,
-    tokens: sumOf(shapes, ({ items }) => items),
-    seconds: secondsSince(started),
-  };
-}
-
-/** The error of a step whose numbers are not finite. */
-async function diverged(
-  { model, pass, adapter, rows, stepRows, index }: StepInputs,
-  {
-    loss,
-    gradientNorm,
-    squaredNorms,
-  }: { loss: number; gradientNorm: number; squaredNorms: Float32Array },
-): Promise<FinetuneError> {
-  const batches: Batch[] = [];
-  for (const numbers of stepRows) batches.push(await rows.load(numbers));
-  const { name, layer } = await locateNonFinite({ model, pass, adapter, batches, squaredNorms });
-  return new FinetuneError(
-    'FINETUNE_NON_FINITE',
-    `step ${index + 1}: loss ${loss}, gradient norm ${gradientNorm}: first seen in ${name}`,
-    { layer },
-  );
-}
-
-function sumOf<T>(items: readonly T[], value: (item: T) => number): number {
-  return items.reduce((sum, item) => sum + value(item), 0);
-}
-
-function secondsSince(started: number): number {
-  return (performance.now() - started) / 1000;
 }

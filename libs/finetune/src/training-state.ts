@@ -1,5 +1,6 @@
 import type { LoraAdapter } from '@emloc/checkpoint';
 
+import type { Anchors } from './anchors.js';
 import type { DeviceAdapter } from './device-adapter.js';
 import { FinetuneError } from './errors.js';
 import type { OptimizerConfig } from './optimizer/create-optimizer.js';
@@ -22,6 +23,11 @@ export interface TrainingState extends OptimizerRecord {
    * A, then of B of each.
    */
   readonly adapter: LoraAdapter;
+  /**
+   * Of an anchored run: what the last anchor adds to gradients, in the order of the moments;
+   * float32.
+   */
+  readonly anchor?: readonly Float32Array[] | undefined;
 }
 
 /** Where a run's states are kept. */
@@ -40,9 +46,17 @@ export type TrainingProgress = Pick<TrainingState, 'step' | 'tokens' | 'seconds'
 /** Brings the state of a run to the host. */
 export async function downloadState(
   progress: TrainingProgress,
-  { adapter, optimizer }: { adapter: DeviceAdapter; optimizer: Optimizer },
+  {
+    adapter,
+    optimizer,
+    anchors,
+  }: { adapter: DeviceAdapter; optimizer: Optimizer; anchors: Anchors | null },
 ): Promise<TrainingState> {
-  return { ...progress, adapter: await adapter.download(), ...(await optimizer.download()) };
+  const anchor = await anchors?.download();
+  return {
+    ...{ ...progress, adapter: await adapter.download(), ...(await optimizer.download()) },
+    ...(anchor && { anchor }),
+  };
 }
 
 /**
@@ -55,9 +69,15 @@ export function assertStateFits(
     adapter,
     steps,
     optimizer,
-  }: { adapter: LoraAdapter; steps: number; optimizer: OptimizerConfig['kind'] },
+    isAnchored,
+  }: {
+    adapter: LoraAdapter;
+    steps: number;
+    optimizer: OptimizerConfig['kind'];
+    isAnchored: boolean;
+  },
 ): void {
-  const { step, firstMoments, secondMoments, prodigy } = state;
+  const { step, firstMoments, secondMoments, prodigy, anchor } = state;
   if (!Number.isSafeInteger(step) || step < 1 || step > steps)
     throw invalid(`it has ${step} steps, the run has ${steps}`);
   if (state.adapter.rank !== adapter.rank)
@@ -69,13 +89,13 @@ export function assertStateFits(
   const sizes = [...state.adapter.layers.values()].flatMap(({ a, b }) => [a.length, b.length]);
   const kept = prodigy ? 'prodigy' : 'adamw';
   if (kept !== optimizer) throw invalid(`it is one of ${kept}, the run uses ${optimizer}`);
-  for (const moments of [firstMoments, secondMoments, ...(prodigy ? [prodigy.gradientSums] : [])]) {
-    if (
-      moments.length !== sizes.length ||
-      moments.some(({ length }, index) => length !== sizes[index])
-    )
-      throw invalid('its moments do not fit its adapter');
-  }
+  const fits = (values: readonly Float32Array[]): boolean =>
+    values.length === sizes.length && values.every(({ length }, index) => length === sizes[index]);
+  const moments = [firstMoments, secondMoments, ...(prodigy ? [prodigy.gradientSums] : [])];
+  if (!moments.every(fits)) throw invalid('its moments do not fit its adapter');
+  if (isAnchored !== (anchor !== undefined))
+    throw invalid(`it is one of ${anchor ? 'anchored' : 'plain'} training, the run is not`);
+  if (anchor && !fits(anchor)) throw invalid("its anchor's correction does not fit its adapter");
 }
 
 function invalid(reason: string): FinetuneError {

@@ -16,7 +16,8 @@ import {
   resolveTuneOptions,
   type TuneOptions,
 } from './options/resolve.js';
-import { fitMemory, planJob } from './plan/plan.js';
+import { fitMemory } from './plan/fit-memory.js';
+import { planJob } from './plan/plan.js';
 import { tune, type TuneHost } from './tune.js';
 
 const example = (path: string): string =>
@@ -172,6 +173,20 @@ describe('a job on rows with images', () => {
       expect(stagesOf(resumed).includes('front')).toBe(stage === 'front');
     },
   );
+
+  it('has anchors of rows with and without images, and the same bytes in the least budget', async () => {
+    const anchored = { anchorSteps: 2, anchorRows: 6, refineSteps: 0, correction: 'none' } as const;
+    const steps = (of: Run) =>
+      of.events.flatMap((event) => (event.type === 'step' ? event.anchor : []));
+    const some = await run('anchored', anchored);
+    expect(steps(some)).toEqual([true, false]);
+    await using job = await prepareJob(optionsOf('anchored-least', anchored));
+    const { profile } = cpuTarget();
+    const { neededBytes } = await fitMemory({ job, profile, budgetBytes: 2 ** 40 });
+    const least = await run('anchored-least', { ...anchored, vramBytes: neededBytes });
+    expect(least.bytes).toBe(some.bytes);
+    expect(least.report.peakDeviceBytes).toBeLessThanOrEqual(neededBytes);
+  });
 
   it('goes through the tower at every step where it, or the projector, is adapted', async () => {
     const targets = String.raw`.*(multi_modal_projector.*|layers\.5\.mlp\.down_proj|layer\.4\.attention\.q_proj)`;

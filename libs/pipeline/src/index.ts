@@ -29,7 +29,8 @@ export { type StageReport } from './job/stage-clock.js';
 export { isRefinementKept } from './job/refinement.js';
 export { type TrainingCourse } from './job/training-course.js';
 export { jobResultOf, type JobOutcomes } from './job/job-result.js';
-export { requireMemory, type JobPlan } from './plan/plan.js';
+export { requireMemory } from './plan/fit-memory.js';
+export { type JobPlan } from './plan/plan.js';
 export {
   choiceNotice,
   isMethodChoice,

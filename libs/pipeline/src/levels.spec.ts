@@ -14,7 +14,8 @@ import type { JobEvent } from './job/observer.js';
 import { prepareJob } from './job/prepare-job.js';
 import type { TuneReport } from './job/tune-report.js';
 import type { TuneOptions } from './options/resolve.js';
-import { fitMemory, planJob } from './plan/plan.js';
+import { fitMemory } from './plan/fit-memory.js';
+import { planJob } from './plan/plan.js';
 import { tune, type TuneHost } from './tune.js';
 
 const shape: Partial<TuneOptions> = {

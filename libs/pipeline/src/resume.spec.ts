@@ -11,7 +11,7 @@ import { logEntriesIn } from './job/log-entry.js';
 import { stageNames, type JobEvent, type StageName } from './job/observer.js';
 import { prepareJob } from './job/prepare-job.js';
 import type { TuneOptions } from './options/resolve.js';
-import { fitMemory } from './plan/plan.js';
+import { fitMemory } from './plan/fit-memory.js';
 import { tune, type TuneHost } from './tune.js';
 
 const files = [

@@ -8,7 +8,7 @@ import type { JobEvent } from './job/observer.js';
 import { prepareJob } from './job/prepare-job.js';
 import type { TuneReport } from './job/tune-report.js';
 import type { TuneOptions } from './options/resolve.js';
-import { fitMemory } from './plan/plan.js';
+import { fitMemory } from './plan/fit-memory.js';
 import { tune, type TuneHost } from './tune.js';
 
 const adapterFiles = [

@@ -45,8 +45,9 @@ import { defaultCheckpointSteps, type TuneOptions } from './options/resolve.js';
 import { samplesIn } from './pictures/training-samples.js';
 import { budgetBytesOf } from './plan/budget.js';
 import { decideMethod, timedInputs } from './plan/decide-method.js';
+import { requireMemory } from './plan/fit-memory.js';
 import { choiceNotice, type MethodChoice } from './plan/method-choice.js';
-import { planJob, requireMemory } from './plan/plan.js';
+import { planJob } from './plan/plan.js';
 
 /** What a job runs on and who watches it. */
 export interface TuneHost extends PrepareHost {

@@ -11,6 +11,8 @@ export interface LogLine {
   readonly stage: string;
   readonly step: number | null;
   readonly loss: number | null;
+  /** Whether a step's loss is that on the original that the model emulates. */
+  readonly anchor: boolean;
   /** The most that was in use during a step. */
   readonly peakDeviceBytes: number | null;
   readonly budgetBytes: number | null;
@@ -34,6 +36,7 @@ function lineOf(value: unknown): LogLine[] {
       stage: textAt(value, 'stage') ?? '',
       step: numberAt(value, 'step'),
       loss: numberAt(value, 'loss'),
+      anchor: (value as { readonly anchor?: unknown }).anchor === true,
       peakDeviceBytes: numberAt(value, 'peakDeviceBytes'),
       budgetBytes: numberAt(value, 'budgetBytes'),
       timeMs: Number.isNaN(timeMs) ? null : timeMs,

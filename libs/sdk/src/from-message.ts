@@ -188,6 +188,7 @@ export function fromEvent({ sequence, time, event }: JobEventMessage): JobEvent 
         peakDeviceBytes: Number(rest.peakDeviceBytes),
         budgetBytes: Number(rest.budgetBytes),
         stallSeconds: rest.stallSeconds,
+        anchor: rest.anchor,
       };
     }
     case 'notice':

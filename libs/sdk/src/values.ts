@@ -158,6 +158,8 @@ export type JobEvent = { readonly sequence: number; readonly time: Date | null }
       readonly budgetBytes: number;
       /** Seconds in which the step waited for weights. */
       readonly stallSeconds: number;
+      /** Whether loss and gradient are those on the original that the model emulates. */
+      readonly anchor: boolean;
     }
   | { readonly type: 'notice'; readonly message: string }
   /** `artifact` is `jobs/{job}/artifacts/{artifact}` */

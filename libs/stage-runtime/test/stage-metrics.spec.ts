@@ -45,6 +45,7 @@ test('what a stage tells becomes metrics; what holds only while it runs goes wit
       peakDeviceBytes: 8,
       budgetBytes: 10,
       stallSeconds: 0.5,
+      anchor: false,
     });
     metrics.observe({ type: 'pager', pager: 1, totals });
     metrics.observe({ type: 'pager', pager: 2, totals });

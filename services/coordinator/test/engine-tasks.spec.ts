@@ -127,6 +127,7 @@ test.each([
   ['of plain LoRA', { ratios: ['1'] }],
   ['validated on the way', { evalSteps: 1 }],
   ['ended by patience', { evalSteps: 1, patience: 1, learningRate: 10 }],
+  ['with anchors', { anchorSteps: 1, anchorRows: 4 }],
 ])('the outcome %s has the bytes that tune writes', async (_, changes) => {
   const report = await tune(optionsInto('tuned', changes), { target, provenance, overwrite: true });
   const record = JSON.parse(

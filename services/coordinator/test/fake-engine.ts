@@ -57,6 +57,7 @@ export function fakeEngine(): FakeEngine {
           { name: 'train', seconds: 1.5, peakDeviceBytes: 1000, copySeconds: 0, readSeconds: 0 },
         ],
         stepSeconds: null,
+        anchors: null,
       },
       choice: method === 'auto' ? fakeChoice : null,
     }),

@@ -5,7 +5,7 @@ import { TrainingLog } from './training-log.js';
 const step = (number: number): EngineEvent => ({
   ...{ type: 'step', stage: 'train', level: 1, step: number, steps: 9, loss: 1 },
   ...{ learningRate: 1e-3, gradientNorm: 2, tokens: 30, seconds: 2 },
-  ...{ deviceBytes: 5, peakDeviceBytes: 8, budgetBytes: 10, stallSeconds: 0.5 },
+  ...{ deviceBytes: 5, peakDeviceBytes: 8, budgetBytes: 10, stallSeconds: 0.5, anchor: false },
 });
 
 const begun = (number: number): EngineEvent => ({

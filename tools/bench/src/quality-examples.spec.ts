@@ -18,6 +18,6 @@ describe('examples of bench quality', () => {
   });
 
   it('are the only ones', () => {
-    expect(() => qualityExample('sounds')).toThrow('one of text, images expected');
+    expect(() => qualityExample('sounds')).toThrow('one of text, anchors, images expected');
   });
 });

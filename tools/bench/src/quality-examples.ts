@@ -1,4 +1,4 @@
-import { qualityVariants, type QualityVariant } from './quality-variants.js';
+import { anchorVariants, qualityVariants, type QualityVariant } from './quality-variants.js';
 
 /** An example that quality is measured on. */
 export interface QualityExample {
@@ -19,15 +19,18 @@ export interface QualityExample {
   readonly flags: { readonly steps: number; readonly lr: number; readonly limit: number };
 }
 
+const text: QualityExample = {
+  model: 'examples/models/demo-5m',
+  train: 'examples/data/train.jsonl',
+  test: 'examples/data/test.jsonl',
+  options: { batch: 8, rank: 8, alpha: 16, maxLength: 128 },
+  variants: qualityVariants,
+  flags: { steps: 200, lr: 3e-3, limit: 300 },
+};
+
 export const qualityExamples: Readonly<Record<string, QualityExample>> = Object.freeze({
-  text: {
-    model: 'examples/models/demo-5m',
-    train: 'examples/data/train.jsonl',
-    test: 'examples/data/test.jsonl',
-    options: { batch: 8, rank: 8, alpha: 16, maxLength: 128 },
-    variants: qualityVariants,
-    flags: { steps: 200, lr: 3e-3, limit: 300 },
-  },
+  text,
+  anchors: { ...text, variants: anchorVariants },
   images: {
     model: 'examples/images/model',
     train: 'examples/images/data/train.jsonl',

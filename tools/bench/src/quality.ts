@@ -12,9 +12,9 @@ import { qualityExample, type QualityExample } from './quality-examples.js';
 import { qualityTable, summarise, type QualityRun, type QualityScore } from './quality-summary.js';
 import type { QualityVariant } from './quality-variants.js';
 
-const help = `usage: npm run bench -- quality [--example text|images] [--steps N] [--seeds 0,1,2] [--lr X] [--limit N] [--device cpu] [--json]
+const help = `usage: npm run bench -- quality [--example text|anchors|images] [--steps N] [--seeds 0,1,2] [--lr X] [--limit N] [--device cpu] [--json]
 Fine-tunes the example's model in several ways for each seed and scores them on the test rows: text is examples/models/demo-5m
-(200 steps, rate 3e-3, 300 rows), images examples/images/model (600 steps, rate 3e-3, 200 rows). Run it from the repository root.
+(200 steps, rate 3e-3, 300 rows), anchors the same with as many passes over the original on the way or at the end, images examples/images/model (600 steps, rate 3e-3, 200 rows). Run it from the repository root.
 `;
 
 /** Holds everything: a budget does not change a result, and paging would only take time. */
@@ -97,14 +97,22 @@ async function compare(bench: QualityBench, isJson: boolean): Promise<void> {
 
 async function runVariant(
   bench: QualityBench,
-  { name, options }: QualityVariant,
+  { name, options, levels }: QualityVariant,
   seed: number,
 ): Promise<QualityRun> {
   const { example, steps, learningRate, target, device } = bench;
   const { model, train: data } = example;
   const out = join(bench.folder, 'adapter');
   const common = { model, data, ...example.options, vramBytes };
-  const resolved = resolveTuneOptions({ ...common, ...options, out, steps, learningRate, seed });
+  const length = levels ? { levels: levels(steps) } : { steps };
+  const resolved = resolveTuneOptions({
+    ...common,
+    ...options,
+    ...length,
+    out,
+    learningRate,
+    seed,
+  });
   const started = performance.now();
   const report = await tune(resolved, {
     target,

@@ -19,7 +19,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 const step = (number: number, stage: 'train' | 'refine' = 'train'): JobEvent => ({
   ...{ type: 'step', stage, level: 1, step: number, steps: 9, loss: 1 / number },
   ...{ learningRate: 1e-3, gradientNorm: 2, tokens: 30, seconds: 2 },
-  ...{ deviceBytes: 5, peakDeviceBytes: 8, budgetBytes: 10, stallSeconds: 0.5 },
+  ...{ deviceBytes: 5, peakDeviceBytes: 8, budgetBytes: 10, stallSeconds: 0.5, anchor: false },
 });
 
 const validation = (number: number, level = 1): JobEvent => ({
@@ -52,7 +52,7 @@ it('has a line for stages, steps and validations as soon as they are told', asyn
     ...{ time: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/), event: 'step' },
     ...{ stage: 'train', level: 1, step: 1, steps: 9, loss: 1, learningRate: 1e-3 },
     ...{ gradientNorm: 2, items: 30, seconds: 2, itemsPerSecond: 15 },
-    ...{ deviceBytes: 5, peakDeviceBytes: 8, budgetBytes: 10, stallSeconds: 0.5 },
+    ...{ deviceBytes: 5, peakDeviceBytes: 8, budgetBytes: 10, stallSeconds: 0.5, anchor: false },
   });
 });
 

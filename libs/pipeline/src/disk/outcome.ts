@@ -142,6 +142,7 @@ async function recordOf(
       maxGradientNorm: options.maxGradientNorm,
       evalSteps: options.evalSteps,
       patience: options.patience,
+      anchors: anchorRecord(job),
       ...job.training.schedule,
     },
     calibration:
@@ -167,6 +168,13 @@ async function recordOf(
 /** Not by its name, which says something of whoever has it. */
 function fileRecord({ sha256, weight, share, report }: FileReport) {
   return { sha256, weight, share, rows: report.rows, tokens: report.tokens };
+}
+
+/** null: every gradient was taken on what was trained on. */
+function anchorRecord({ options, training: { anchors } }: Job) {
+  if (!anchors) return null;
+  const { rows, count } = anchors;
+  return { everySteps: options.anchorSteps, rows, planned: count };
 }
 
 /** What was learned from, and how it was read. */

@@ -25,6 +25,11 @@ export interface StageMemory {
   /** null: as little as the pager can work with. */
   readonly pagerBytes: number | null;
   readonly keptBlocks: number;
+  /**
+   * What the original's weights may take beside an emulator's, where training has anchors; absent:
+   * as little as their pager can work with.
+   */
+  readonly originalBytes?: number;
 }
 
 /** Stages that page a model; calibration and emulation take turns within one. */
@@ -76,10 +81,10 @@ export interface JobEnvironment {
 }
 
 /**
- * What a stage does again and again: optimizer steps, validations and samples between them, and
- * changes of the model.
+ * What a stage does again and again: optimizer steps, those that are anchors apart, validations and
+ * samples between them, and changes of the model.
  */
-export type StagePart = 'step' | 'validation' | 'sample' | 'change';
+export type StagePart = 'step' | 'anchor' | 'validation' | 'sample' | 'change';
 
 /**
  * Phases that ask for every layer once, or once for each of a few passes, while up to two pagers of
@@ -87,11 +92,15 @@ export type StagePart = 'step' | 'validation' | 'sample' | 'change';
  */
 const streamingPhases: readonly MemoryPhase[] = ['front', 'emulate', 'correct'];
 
-/** A pager over a whole model, within what the plan gives this phase. */
+/**
+ * A pager over a whole model, within what the plan gives this phase.
+ * @param given.hostBytes of one that is open beside another; absent: the phase's
+ */
 export function openModelPager(
   environment: JobEnvironment,
   source: LayerSource,
   phase: MemoryPhase,
+  given: { readonly hostBytes?: number } = {},
 ): Pager {
   const { device } = environment;
   const planned = environment.memory[phase].pagerBytes;
@@ -102,8 +111,39 @@ export function openModelPager(
       : Math.min(planned, allDeviceBytes(source, device));
   const hostBytes = streamingPhases.includes(phase)
     ? streamingHostBytes(source, environment.hostBytes, 1 / 2)
-    : environment.hostBytes;
+    : (given.hostBytes ?? environment.hostBytes);
   return open(environment, source, { bytes, hostBytes, category: 'weights' });
+}
+
+/** A pager over the original beside that of the emulator that is trained. */
+export function openAnchorPager(
+  environment: JobEnvironment,
+  source: LayerSource,
+  { hostBytes }: { readonly hostBytes: number },
+): Pager {
+  const { device, memory } = environment;
+  const least = minimumDeviceBytes(source, device);
+  const bytes = memory.train.originalBytes ?? least;
+  return open(environment, source, { bytes, hostBytes, category: 'weights' });
+}
+
+/**
+ * Host memory of the two pagers of anchored training: half for each, or where the emulator stays on
+ * the device, nearly all for the original.
+ */
+export function anchoredHostBytes(
+  { device, memory, hostBytes }: Pick<JobEnvironment, 'device' | 'memory' | 'hostBytes'>,
+  { emulator, original }: { readonly emulator: LayerSource; readonly original: LayerSource },
+): { readonly ofEmulator: number; readonly ofOriginal: number } {
+  const limit = Number.isFinite(hostBytes) ? hostBytes : affordableHostBytes(original);
+  const staysBytes = memory.train.pagerBytes ?? 0;
+  const streaming = streamingHostBytes(emulator, limit, 1 / 4);
+  const stays = staysBytes >= allDeviceBytes(emulator, device);
+  const ofEmulator = stays ? streaming : Math.max(streaming, limit / 2);
+  return {
+    ofEmulator,
+    ofOriginal: Math.max(streamingHostBytes(original, limit, 0), limit - ofEmulator),
+  };
 }
 
 /** A pager over single linear layers, with just the slots that it needs. */

@@ -28,6 +28,20 @@ export interface TrainingPlan {
   readonly schedule: LearningRateSchedule;
   /** Of a plan whose batches are not all looked at: at least as much of everything as any has. */
   readonly heaviest?: BatchShape;
+  /** Of training on emulators; absent: every gradient is the emulator's. */
+  readonly anchors?: AnchorPlan;
+}
+
+/** Steps of training on an emulator whose gradients are taken on the original. */
+export interface AnchorPlan {
+  /** Rows of each; a step that has more takes its own. */
+  readonly rows: number;
+  /** How many there are. */
+  readonly count: number;
+  /** The steps without anchors, in which is every row that an anchor has. */
+  readonly own: StepBatches;
+  /** @param step 0 for the first */
+  isAnchor(step: number): boolean;
 }
 
 /** Options of a job that has begun. */
@@ -98,7 +112,17 @@ export interface Job<R extends TaskRows = TaskRows> extends AsyncDisposable {
 
 /** What differs between ways to train one job. */
 type WayOptions = Partial<
-  Pick<JobOptions, 'method' | 'ratios' | 'levels' | 'steps' | 'epochs' | 'refineSteps'>
+  Pick<
+    JobOptions,
+    | 'method'
+    | 'ratios'
+    | 'levels'
+    | 'steps'
+    | 'epochs'
+    | 'refineSteps'
+    | 'anchorSteps'
+    | 'anchorRows'
+  >
 >;
 
 /** Shows what a model has learned, by what it makes. */
@@ -171,8 +195,13 @@ export function rowsFor<R extends TaskRows>(
   }
 }
 
-function coveringRows({ batches }: TrainingPlan): readonly number[] {
-  return [...coveringBatches(batches)].flat();
+/** The steps of a plan without what anchors read of each other's. */
+export function ownBatches({ batches, anchors }: TrainingPlan): StepBatches {
+  return anchors?.own ?? batches;
+}
+
+function coveringRows(plan: TrainingPlan): readonly number[] {
+  return [...coveringBatches(ownBatches(plan))].flat();
 }
 
 /** What is left of a model whose first blocks run once. */

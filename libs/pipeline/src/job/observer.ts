@@ -54,6 +54,8 @@ export type JobEvent =
       readonly budgetBytes: number;
       /** Seconds in which the step waited for weights. */
       readonly stallSeconds: number;
+      /** Whether loss and gradient are those on the original that the model emulates. */
+      readonly anchor: boolean;
     }
   | {
       readonly type: 'validation';

@@ -4,6 +4,7 @@ import type { Model } from '@emloc/models';
 import { TextTables, type TextRows } from '@emloc/tasks';
 
 import { assertRank } from '../options/checks.js';
+import { anchoredTraining } from './anchors.js';
 import { emulatedLinears, levelEmulators } from './emulated-linear.js';
 import { dataSha256 } from './file-report.js';
 import type { GivenStart } from './given-start.js';
@@ -63,7 +64,7 @@ function jobOf(options: JobOptions, inputs: TextInputs): Job<TextRows> {
     calibration: textBatches(rowsOf(calibration), calibration, options),
     validation: textBatches(rowsOf(validation), validation, options),
     longestRow,
-    training,
+    training: anchoredTraining(training, options, emulated.length > 0),
     start,
     refinement: emulated.length > 0 ? refinement : null,
     emulated,

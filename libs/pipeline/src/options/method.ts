@@ -45,6 +45,9 @@ export function assertMethod(options: Decided): void {
       throw invalidOption(name, value, `nothing beside method ${method}, ${reason},`);
 }
 
+/** Options of jobs that take every gradient on what they train on. */
+export const withoutAnchors = Object.freeze({ anchorSteps: null, anchorRows: null });
+
 /** The ratio of all layers that no pattern names; null: none is given. */
 export function bareRatio({ ratios }: Pick<Decided, 'ratios'>): string | null {
   return ratios.find((ratio) => !ratio.includes('=')) ?? null;

@@ -1,7 +1,7 @@
 import { invalidOption } from './checks.js';
 import { assertWeightCount } from './data-weights.js';
 import type { OptionCommand } from './kinds.js';
-import { assertMethod, bareRatio } from './method.js';
+import { assertMethod, bareRatio, patternRatios } from './method.js';
 import { optionsFor, type OptionsOf } from './table.js';
 
 /** A whole fine-tuning job. */
@@ -44,6 +44,7 @@ export function resolveTuneOptions(
   if (resolved.levels !== null) assertOnlyLevels(resolved);
   assertPatience(resolved);
   assertLoraPlus(resolved);
+  assertAnchors(resolved);
   return resolved;
 }
 
@@ -126,6 +127,26 @@ function assertLoraPlus({ loraPlusRatio, optimizer }: TuneOptions): void {
       loraPlusRatio,
       'no option optimizer prodigy, which finds one rate for all matrices,',
     );
+}
+
+/**
+ * Anchors correct an emulator.
+ * @throws PipelineError PIPELINE_INVALID_OPTION
+ */
+function assertAnchors({ anchorSteps, anchorRows, method, ratios, levels }: TuneOptions): void {
+  if (anchorSteps === null) {
+    if (anchorRows !== null)
+      throw invalidOption('anchorRows', anchorRows, 'option anchorSteps beside it');
+    return;
+  }
+  const refuse = (expected: string): never => {
+    throw invalidOption('anchorSteps', anchorSteps, expected);
+  };
+  if (method !== null && method !== 'emulator')
+    refuse(`method emulator, not ${method}, which has no emulator or leaves it open,`);
+  const isOriginal = Number(bareRatio({ ratios })) === 1;
+  if (levels === null && isOriginal && patternRatios({ ratios }).length === 0)
+    refuse('a ratio below 1, which makes an emulator,');
 }
 
 /** What decides the bytes of a job's result, besides model and rows. */

@@ -309,6 +309,27 @@ export const trainingOptions = Object.freeze({
     commands: job,
     field: 'patience',
   }),
+  /** null: every gradient is the emulator's. */
+  anchorSteps: integer({
+    default: null,
+    least: 1,
+    most: mostSteps,
+    flag: '--anchor-steps <n>',
+    help: "every so many steps on an emulator take the gradient on the original, which corrects the emulator's until the next (default: never)",
+    commands: job,
+    field: 'anchor_steps',
+    mostServed: 'maxSteps',
+  }),
+  /** null: 64, where `anchorSteps` is given. */
+  anchorRows: integer({
+    default: null,
+    least: 1,
+    most: mostCounted,
+    flag: '--anchor-rows <n>',
+    help: 'rows of such a gradient, at least those of a step (default: 64)',
+    commands: job,
+    field: 'anchor_rows',
+  }),
   seed: integer({
     default: 0,
     least: 0,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { cpuTarget, tuneHost } from '../../test/fixtures.js';
 import { openPictureWorkspace, type PictureWorkspace } from '../../test/picture-workspace.js';
 import { prepareJob } from '../job/prepare-job.js';
-import { fitMemory } from '../plan/plan.js';
+import { fitMemory } from '../plan/fit-memory.js';
 import { tune } from '../tune.js';
 
 let workspace: PictureWorkspace;

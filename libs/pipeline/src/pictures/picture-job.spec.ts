@@ -10,7 +10,7 @@ import type { JobEvent } from '../job/observer.js';
 import { prepareJob } from '../job/prepare-job.js';
 import type { TuneReport } from '../job/tune-report.js';
 import type { TuneOptions } from '../options/resolve.js';
-import { fitMemory } from '../plan/plan.js';
+import { fitMemory } from '../plan/fit-memory.js';
 import { tune } from '../tune.js';
 
 const weights = 'pytorch_lora_weights.safetensors';

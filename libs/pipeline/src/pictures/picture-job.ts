@@ -14,6 +14,7 @@ import {
   type NoiseScheme,
 } from '@emloc/tasks';
 
+import { anchoredTraining } from '../job/anchors.js';
 import { emulatedLinears, levelEmulators } from '../job/emulated-linear.js';
 import type { GivenStart } from '../job/given-start.js';
 import {
@@ -67,7 +68,7 @@ export async function pictureJob(
     calibration: inOrder(rows.calibration, options.batch),
     validation: inOrder(rows.validation, options.batch),
     longestRow: 1,
-    training,
+    training: anchoredTraining(training, options, emulated.length > 0),
     start,
     refinement: emulated.length > 0 ? refinement : null,
     emulated,

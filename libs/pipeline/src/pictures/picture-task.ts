@@ -18,6 +18,7 @@ import type { LayerSource } from '@emloc/weight-pager';
 
 import { openModelPager, type JobEnvironment } from '../job/environment.js';
 import {
+  ownBatches,
   rowsFor,
   rowUses,
   type Job,
@@ -241,8 +242,9 @@ export class PictureTask implements JobTask<LatentRows> {
     use: 'training' | 'refinement',
     steps: number,
   ): ReadonlyMap<number, number> {
-    const batches = job[use]?.batches;
-    if (!batches || batches.length <= steps) return new Map();
+    const plan = job[use];
+    if (!plan || plan.batches.length <= steps) return new Map();
+    const batches = ownBatches(plan);
     const pictureOf = (row: number): number => drawAt(this.options.draws.training, row).picture;
     const isClass = (picture: number): boolean => at(this.options.set.pictures, picture).isClass;
     const all = [...new Set(rowsFor(job, use).numbers.map(pictureOf))];
@@ -257,12 +259,12 @@ export class PictureTask implements JobTask<LatentRows> {
 
   *#drawsFor(job: Job<LatentRows>, use: RowUse, most = Number.POSITIVE_INFINITY): Generator<Draw> {
     const { draws } = this.options;
-    const plan = { training: job.training, refinement: job.refinement };
     if (use === 'calibration' || use === 'validation') {
       for (const row of rowsFor(job, use).numbers) yield drawAt(draws[use], row);
       return;
     }
-    const batches = plan[use]?.batches ?? [];
+    const plan = job[use];
+    const batches = plan ? ownBatches(plan) : [];
     for (const rows of microBatches(batches, 0, Math.min(batches.length, most)))
       for (const row of rows) yield drawAt(draws.training, row);
   }

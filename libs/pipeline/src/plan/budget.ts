@@ -1,7 +1,7 @@
 import type { DeviceProfile } from '@emloc/device';
 
 import type { Job } from '../job/job.js';
-import { leastBudgetBytes } from './plan.js';
+import { leastBudgetBytes } from './fit-memory.js';
 
 /**
  * The budget that a job runs in: the given one, or what inference would take, or where that is too

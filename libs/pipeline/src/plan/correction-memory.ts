@@ -3,8 +3,8 @@ import { emulatorSource, plannedFactorStore } from '../job/factor-store.js';
 import { startingAdapter } from '../job/job.js';
 import { correctBlocks, correctedBlocks } from '../stages/correct.js';
 import type { ProcessMemory } from './divide-emulation.js';
+import { doesNotFit, type PlanInputs } from './fit-memory.js';
 import { createNullRun } from './null-run.js';
-import { doesNotFit, type PlanInputs } from './plan.js';
 
 /**
  * What a process takes that computes corrections and scores nothing: so little that several find

@@ -3,7 +3,7 @@ import type { DeviceTarget } from '@emloc/device';
 import type { Job, PrepareHost } from '../job/job.js';
 import { prepareJob } from '../job/prepare-job.js';
 import { invalidOption } from '../options/checks.js';
-import { isUndecided, patternRatios } from '../options/method.js';
+import { isUndecided, patternRatios, withoutAnchors } from '../options/method.js';
 import type { TuneOptions } from '../options/resolve.js';
 import { budgetBytesOf } from './budget.js';
 import { ratesOf } from './job-rates.js';
@@ -40,7 +40,11 @@ export async function decideMethod(
 
 /** The rows of a job whose method is undecided: what it trains on is planned in its variants. */
 export function undecidedBase(options: TuneOptions): TuneOptions {
-  return { ...options, method: 'paged', ratios: patternRatios(options), levels: null };
+  return {
+    ...options,
+    ...({ method: 'paged', ratios: patternRatios(options), levels: null } as const),
+    ...withoutAnchors,
+  };
 }
 
 /** What a plan of a job is made with. */

@@ -3,7 +3,7 @@ import { openPictureWorkspace, type PictureWorkspace } from '../../test/picture-
 import { prepareJob } from '../job/prepare-job.js';
 import type { TuneOptions } from '../options/resolve.js';
 import { budgetBytesOf } from './budget.js';
-import { fitMemory } from './plan.js';
+import { fitMemory } from './fit-memory.js';
 
 let texts: Workspace;
 let pictures: PictureWorkspace;

@@ -5,9 +5,9 @@ import { bringRows } from '../job/job-run.js';
 import type { Job } from '../job/job.js';
 import { calibrate } from '../stages/calibrate.js';
 import { emulateBlock } from '../stages/emulate.js';
+import { doesNotFit, type PlanInputs } from './fit-memory.js';
 import { heaviestJob } from './heaviest-batches.js';
 import { createNullRun } from './null-run.js';
-import { doesNotFit, type PlanInputs } from './plan.js';
 
 /** What one process may take on a device, and how it divides it. */
 export interface ProcessMemory {

@@ -38,6 +38,7 @@ function heaviestPlan(plan: TrainingPlan, source: RowSource): TrainingPlan {
   return {
     ...plan,
     batches: rows.map((batch) => [batch]),
+    ...(plan.anchors && { anchors: { ...plan.anchors, isAnchor: () => true } }),
     ...(steps < batches.length && { heaviest: supremum(source, batches) }),
   };
 }

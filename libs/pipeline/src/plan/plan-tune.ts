@@ -37,7 +37,7 @@ export async function planTune(
   return await withPlanned(options, target, host, async (inputs) => {
     if (!isUndecided(options)) return { plan: await planJob(inputs), choice: null };
     const choice = await planChoice(options, inputs);
-    return { plan: await planJob(chosen(inputs, choice)), choice };
+    return { plan: await planJob(chosen(inputs, choice, options)), choice };
   });
 }
 
@@ -51,7 +51,7 @@ export async function planTuneWays(
     if (isUndecided(options)) {
       const choice = await planChoice(options, inputs);
       const auto = choice.asked === 'auto' ? choice : await planAuto(inputs);
-      return { plan: await planJob(chosen(inputs, choice)), auto, choice };
+      return { plan: await planJob(chosen(inputs, choice, options)), auto, choice };
     }
     return { plan: await planJob(inputs), auto: await planAuto(inputs), choice: null };
   });
@@ -66,9 +66,14 @@ async function planAuto(inputs: TimedInputs): Promise<MethodChoice | null> {
 }
 
 /** What was planned, of the job that it has come to. */
-function chosen(inputs: TimedInputs, choice: MethodChoice): TimedInputs {
+function chosen(
+  inputs: TimedInputs,
+  choice: MethodChoice,
+  { anchorSteps, anchorRows }: TuneOptions,
+): TimedInputs {
   const { job } = inputs;
-  return { ...inputs, job: job.variant?.(withChoice(job.options, choice)) ?? job };
+  const options = { ...job.options, anchorSteps, anchorRows };
+  return { ...inputs, job: job.variant?.(withChoice(options, choice)) ?? job };
 }
 
 async function withPlanned<T>(

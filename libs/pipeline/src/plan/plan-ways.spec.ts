@@ -6,9 +6,10 @@ import { openWorkspace, type Workspace } from '../../test/fixtures.js';
 import type { Job } from '../job/job.js';
 import { prepareJob } from '../job/prepare-job.js';
 import type { TuneOptions } from '../options/resolve.js';
+import { requireMemory, residentBytes } from './fit-memory.js';
 import { createNullRun } from './null-run.js';
 import { bestLevels, planWays, type EqualWays } from './plan-ways.js';
-import { planJob, requireMemory, residentBytes } from './plan.js';
+import { planJob } from './plan.js';
 import type { Way } from './ways.js';
 
 /** Of a device to which weights are copied at this rate. */
@@ -110,7 +111,7 @@ describe('planned ways', () => {
   it('have the levels that take less, of those that fit', () => {
     const levels = (fits: boolean, seconds: number) => ({
       plan: {
-        ...{ fits, budgetBytes: 1, neededBytes: 1, stepSeconds: null },
+        ...{ fits, budgetBytes: 1, neededBytes: 1, stepSeconds: null, anchors: null },
         stages: [{ name: 'train' as const, seconds, ...none }],
       },
     });

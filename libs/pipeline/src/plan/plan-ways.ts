@@ -1,9 +1,10 @@
 import type { Job, JobOptions } from '../job/job.js';
 import { parseLevels, stepsOf } from '../options/levels.js';
-import { patternRatios } from '../options/method.js';
+import { patternRatios, withoutAnchors } from '../options/method.js';
 import { equalLevels } from './equal-quality.js';
+import { residentBytes } from './fit-memory.js';
 import { meanBatchRows } from './mean-batch-rows.js';
-import { planJob, residentBytes, type JobPlan, type TimedInputs } from './plan.js';
+import { planJob, type JobPlan, type TimedInputs } from './plan.js';
 import { waysOf, type Way } from './ways.js';
 
 /** Ways to train a job to about the same quality. */
@@ -24,7 +25,7 @@ export interface EqualWays {
 export async function planWays(inputs: TimedInputs): Promise<EqualWays | null> {
   const { job, profile } = inputs;
   if (!job.variant || job.levels !== null) return null;
-  const plain = job.variant({ method: 'paged', ratios: [], levels: null });
+  const plain = job.variant({ method: 'paged', ratios: [], levels: null, ...withoutAnchors });
   const plainSteps = plain.training.batches.length;
   const plan = await planJob({ ...inputs, job: plain });
   const emulator = await planEmulator(inputs, job.variant, plainSteps);
@@ -80,6 +81,6 @@ export function bestLevels<L extends { readonly plan: JobPlan }>(planned: readon
 function emulatorOptions(options: JobOptions, levels: string) {
   return {
     ...({ method: 'emulator', levels, ratios: patternRatios(options) } as const),
-    ...{ steps: null, epochs: null, refineSteps: null },
+    ...{ steps: null, epochs: null, refineSteps: null, ...withoutAnchors },
   };
 }

@@ -8,8 +8,9 @@ import { openWorkspace, tinyModel, tuneHost, type Workspace } from '../../test/f
 import { prepareJob } from '../job/prepare-job.js';
 import type { TuneOptions } from '../options/resolve.js';
 import { tune } from '../tune.js';
+import { requireMemory } from './fit-memory.js';
 import { measureRates } from './measure-rates.js';
-import { planJob, requireMemory, type JobPlan } from './plan.js';
+import { planJob, type JobPlan } from './plan.js';
 
 const rates: DeviceRates = {
   kernels: {},

@@ -17,7 +17,8 @@ export type PartCounts = Readonly<Record<StagePart, number>>;
 /** Work that a null device counted, by the stage that asked for it. */
 export class StageWork {
   readonly #spans = new Map<StageName, Span[]>();
-  readonly #begun = new Set<StageName>();
+  /** The part that what is done once goes with. */
+  readonly #begun = new Map<StageName, StagePart>();
   #backend: NullBackend | null = null;
   /** What the device had counted when it was last looked at. */
   #from = noWork;
@@ -37,8 +38,8 @@ export class StageWork {
   /** Books what was counted since the part before as one of this kind. */
   readonly onPart = (stage: StageName, part: StagePart): void => {
     // With the first step goes what is done once.
-    const isFirst = part === 'step' && !this.#begun.has(stage);
-    this.#begun.add(stage);
+    const isFirst = isStep(part) && !this.#begun.has(stage);
+    if (isFirst) this.#begun.set(stage, part);
     this.#end(stage, isFirst ? null : part);
   };
 
@@ -63,23 +64,32 @@ export class StageWork {
     return this.#sum(stage, counts, (counted) => secondsOf(counted, rates, overlapsCopies));
   }
 
-  /** What a stage copies between host and device, and the time of that alone. */
+  /**
+   * What a stage copies between host and device, that of anchors apart, and the time of that alone.
+   */
   copies(
     stage: StageName,
     rates: DeviceRates,
     counts?: PartCounts,
-  ): { readonly seconds: number; readonly uploadedBytes: number } {
+  ): {
+    readonly seconds: number;
+    readonly uploadedBytes: number;
+    readonly anchorBytes: number;
+  } {
     const uploadedBytes = this.#sum(stage, counts, uploadedIn);
+    const anchorBytes = this.#sum(stage, counts, uploadedIn, ['anchor']);
     const downloadedBytes = this.#sum(stage, counts, ({ downloadedBytes: bytes }) => bytes);
     const { uploadSecondsPerByte, downloadSecondsPerByte } = rates;
     const seconds = uploadedBytes * uploadSecondsPerByte + downloadedBytes * downloadSecondsPerByte;
-    return { seconds, uploadedBytes };
+    return { seconds, uploadedBytes: uploadedBytes - anchorBytes, anchorBytes };
   }
 
   #sum(
     stage: StageName,
     counts: PartCounts | undefined,
     of: (counted: CountedWork) => number,
+    /** null: all, and what is done once. */
+    parts: readonly StagePart[] | null = null,
   ): number {
     const spans = this.#of(stage);
     const total = (part: StagePart | null): number =>
@@ -88,12 +98,13 @@ export class StageWork {
       const rehearsed = spans.filter((span) => span.part === part).length;
       if (!counts || rehearsed === 0) return 1;
       // The first step is among what is done once.
-      return Math.max(0, counts[part] - (part === 'step' ? 1 : 0)) / rehearsed;
+      return Math.max(0, counts[part] - (part === this.#begun.get(stage) ? 1 : 0)) / rehearsed;
     };
-    return stageParts.reduce((sum, part) => sum + factor(part) * total(part), total(null));
+    const once = parts === null ? total(null) : 0;
+    return (parts ?? stageParts).reduce((sum, part) => sum + factor(part) * total(part), once);
   }
 
-  /** Of an average step but the first; null: there is no other. */
+  /** Of an average step but the first and anchors; null: there is no other. */
   stepSeconds(stage: StageName, rates: DeviceRates, overlapsCopies: boolean): number | null {
     const steps = this.#of(stage).filter(({ part }) => part === 'step');
     if (steps.length === 0) return null;
@@ -114,7 +125,12 @@ export class StageWork {
   }
 }
 
-const stageParts: readonly StagePart[] = ['step', 'validation', 'sample', 'change'];
+const stageParts: readonly StagePart[] = ['step', 'anchor', 'validation', 'sample', 'change'];
+
+function isStep(part: StagePart): boolean {
+  return part === 'step' || part === 'anchor';
+}
+
 function uploadedIn({ uploadedBytes, prefetchedBytes }: CountedWork): number {
   return uploadedBytes + prefetchedBytes;
 }

@@ -10,6 +10,7 @@ function plan(seconds: readonly number[], overrides: Partial<JobPlan> = {}) {
   }));
   const planned: JobPlan = {
     ...{ fits: true, budgetBytes: 100 * mib, neededBytes: 20 * mib, stages, stepSeconds: 2 },
+    anchors: null,
     ...overrides,
   };
   return { plan: planned, levels: null, steps: 7 };

@@ -143,17 +143,11 @@ describe('records', () => {
       expect(stageProgressFromRecord(travelled(stageProgressToRecord(progress)))).toEqual(progress);
     }
     const prodigy = { gradientSums: moments, distance: 0.1 + 0.2, numerator: 1e-17 / 3 };
-    expect(
-      stageProgressFromRecord(
-        travelled(
-          stageProgressToRecord({
-            before: null,
-            state: { ...state, prodigy },
-            validations: null,
-          }),
-        ),
-      ),
-    ).toEqual({ before: null, state: { ...state, prodigy }, validations: null });
+    const anchor = moments.map((values) => values.map((value) => value / 7));
+    for (const more of [{ prodigy }, { anchor }, { prodigy, anchor }]) {
+      const progress = { before: null, state: { ...state, ...more }, validations: null };
+      expect(stageProgressFromRecord(travelled(stageProgressToRecord(progress)))).toEqual(progress);
+    }
     const tuned = {
       adapter,
       before: null,

@@ -16,13 +16,15 @@ import {
 
 /**
  * An adapter's record with what the optimizer keeps beside each matrix: `NAME.first_moment`,
- * `NAME.second_moment` and, of Prodigy, `NAME.gradient_sum`.
+ * `NAME.second_moment` and, of Prodigy, `NAME.gradient_sum`; of an anchored run `NAME.anchor`, what
+ * is added to its gradient.
  */
 function trainingStateToRecord({
   adapter,
   firstMoments,
   secondMoments,
   prodigy,
+  anchor,
   ...numbers
 }: TrainingState): TensorRecord {
   const { tensors, attributes } = adapterToRecord(adapter);
@@ -32,6 +34,7 @@ function trainingStateToRecord({
     ...(prodigy
       ? [float32Tensor(`${name}.gradient_sum`, shape, at(prodigy.gradientSums, index))]
       : []),
+    ...(anchor ? [float32Tensor(`${name}.anchor`, shape, at(anchor, index))] : []),
   ]);
   const estimate = prodigy && { distance: prodigy.distance, numerator: prodigy.numerator };
   return {
@@ -39,6 +42,7 @@ function trainingStateToRecord({
     attributes: {
       ...attributes,
       training: jsonOf(numbers),
+      ...(anchor ? { anchored: jsonOf(true) } : {}),
       ...(estimate ? { prodigy: jsonOf(estimate) } : {}),
     },
   };
@@ -48,21 +52,19 @@ function trainingStateToRecord({
 function trainingStateFromRecord(record: TensorRecord): TrainingState {
   const reader = new RecordReader(record, 'training state');
   const adapter = adapterFromRecord(record);
-  const { step, tokens, seconds, finalLoss } = reader.json('training', isNumbers);
+  const numbers = reader.json('training', isNumbers);
   const parameters = parametersOf(adapter);
   const read = (kind: string): Float32Array[] =>
     parameters.map(({ name, shape }) => reader.float32(`${name}.${kind}`, shape));
   const estimate =
     record.attributes['prodigy'] === undefined ? null : reader.json('prodigy', isEstimate);
   return {
-    step,
-    tokens,
-    seconds,
-    finalLoss,
+    ...numbers,
     adapter,
     firstMoments: read('first_moment'),
     secondMoments: read('second_moment'),
     ...(estimate ? { prodigy: { ...estimate, gradientSums: read('gradient_sum') } } : {}),
+    ...(record.attributes['anchored'] === undefined ? {} : { anchor: read('anchor') }),
   };
 }
 

@@ -21,7 +21,7 @@ export { runJob } from '../job/run-job.js';
 export { isRefinementKept, refinementNotice } from '../job/refinement.js';
 export { endingOf } from '../job/training-course.js';
 export { emulatorReport, type EmulatorReport } from '../job/job-result.js';
-export { type PlanInputs } from '../plan/plan.js';
+export { type PlanInputs } from '../plan/fit-memory.js';
 export { divideEmulation, type ProcessMemory } from '../plan/divide-emulation.js';
 export { correctionMemory } from '../plan/correction-memory.js';
 export { inputsHash, readInputFiles } from '../inputs/input-files.js';

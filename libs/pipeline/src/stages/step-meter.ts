@@ -1,5 +1,4 @@
 import type { MemoryBudget, PeakScope } from '@emloc/device';
-import type { Pager } from '@emloc/weight-pager';
 
 /** What a step took of the device. */
 export interface StepUse {
@@ -19,16 +18,17 @@ export class StepMeter implements Disposable {
 
   constructor(
     private readonly budget: MemoryBudget,
-    private readonly pager: Pick<Pager, 'statistics'>,
+    /** In which weights were waited for, until now. */
+    private readonly waited: () => number,
   ) {
     this.#scope = budget.openPeakScope();
-    this.#stallSeconds = pager.statistics.stallSeconds;
+    this.#stallSeconds = waited();
   }
 
   /** What was used since the step before, or since the last `restart`. */
   take(): StepUse {
     const peakDeviceBytes = this.#scope.close();
-    const stallSeconds = this.pager.statistics.stallSeconds - this.#stallSeconds;
+    const stallSeconds = this.waited() - this.#stallSeconds;
     this.restart();
     const { inUseBytes: deviceBytes, totalBytes: budgetBytes } = this.budget;
     return { deviceBytes, peakDeviceBytes, budgetBytes, stallSeconds };
@@ -37,7 +37,7 @@ export class StepMeter implements Disposable {
   restart(): void {
     this.#scope.close();
     this.#scope = this.budget.openPeakScope();
-    this.#stallSeconds = this.pager.statistics.stallSeconds;
+    this.#stallSeconds = this.waited();
   }
 
   [Symbol.dispose](): void {

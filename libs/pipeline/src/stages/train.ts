@@ -1,4 +1,4 @@
-import { at } from '@emloc/checked';
+import { at, last } from '@emloc/checked';
 import type { LoraAdapter } from '@emloc/checkpoint';
 import {
   defaultAdamw,
@@ -12,8 +12,9 @@ import {
   type TrainResult,
 } from '@emloc/finetune';
 import type { Score } from '@emloc/tasks';
+import type { Pager } from '@emloc/weight-pager';
 
-import { openModelPager } from '../job/environment.js';
+import { anchoredHostBytes, openAnchorPager, openModelPager } from '../job/environment.js';
 import type { JobRun } from '../job/job-run.js';
 import type { TrainingPlan } from '../job/job.js';
 import type { StageName } from '../job/observer.js';
@@ -57,12 +58,22 @@ export async function runTrainStage(run: JobRun, inputs: TrainStageInputs): Prom
   const progress = await environment.training.load(stage);
   const steps = stepsOf(run, plan, levels);
   tellBegun(run, stage, { progress, ends: steps.ends });
+  const host = hostOf(run, inputs);
   await using pager = new LevelPager(
     levels.map(({ source }) => source),
     levelOf(steps.ends, progress?.state.step ?? 0),
-    (source) => openModelPager(environment, source, stage),
+    (source) => openModelPager(environment, source, stage, { hostBytes: host?.ofEmulator }),
   );
-  return await new TrainStage(run, inputs, { pager, steps, progress }).run();
+  await using original =
+    host && openAnchorPager(environment, run.job.model.source, { hostBytes: host.ofOriginal });
+  return await new TrainStage(run, inputs, { pager, original, steps, progress }).run();
+}
+
+/** Where the original is paged beside the emulator; null: there are no anchors. */
+function hostOf({ job, environment }: JobRun, { plan, levels }: TrainStageInputs) {
+  if (!plan.anchors) return null;
+  const { source: emulator } = last(levels);
+  return anchoredHostBytes(environment, { emulator, original: job.model.source });
 }
 
 function modelOf({ job, environment }: JobRun, levels: readonly TrainedLevel[], pager: LevelPager) {
@@ -80,6 +91,8 @@ function modelOf({ job, environment }: JobRun, levels: readonly TrainedLevel[], 
 
 interface StageState {
   readonly pager: LevelPager;
+  /** Of the original, for anchors; null: there are none. */
+  readonly original: Pager | null;
   readonly steps: StageSteps;
   readonly progress: StageProgress | null;
 }
@@ -189,9 +202,10 @@ class TrainStage {
     const { weightDecay, maxGradientNorm, loraPlusRatio, loraDropout, seed } = job.options;
     const optimizer =
       job.options.optimizer === 'prodigy' ? defaultProdigy : { ...defaultAdamw, loraPlusRatio };
-    const { rows, batches } = this.state.steps;
+    const { original } = this.state;
+    const { rows, batches, isAnchor } = this.state.steps;
     const { carried = null, levels } = this.inputs;
-    using meter = new StepMeter(environment.device.budget, this.state.pager);
+    using meter = new StepMeter(environment.device.budget, () => this.#waited());
     return await train({
       ...{ model: this.model, adapter, rows, batches, carried },
       schedule: this.#hasLevels
@@ -199,6 +213,7 @@ class TrainStage {
         : plan.schedule,
       keepsOptimizer: stage === 'train' && job.levels !== null,
       optimizer: { ...optimizer, weightDecay, maxGradientNorm },
+      anchors: original && { original: { ...this.model, pager: original }, isAnchor },
       keptBlocks: environment.memory[stage].keptBlocks,
       dropout: loraDropout > 0 ? { probability: loraDropout, seed, run: stage } : null,
       resume: progress?.state ?? null,
@@ -220,10 +235,16 @@ class TrainStage {
       onStep: (report) => {
         const level = this.#level;
         environment.observer({ type: 'step', stage, level, ...report, ...meter.take() });
-        environment.onPart?.(stage, 'step');
+        environment.onPart?.(stage, report.anchor ? 'anchor' : 'step');
       },
       signal: environment.signal,
     });
+  }
+
+  /** Seconds in which weights were waited for. */
+  #waited(): number {
+    const { pager, original } = this.state;
+    return pager.statistics.stallSeconds + (original?.statistics.stallSeconds ?? 0);
   }
 
   /** Whether patience has come to its end; a rehearsal, which learns nothing, has all steps. */

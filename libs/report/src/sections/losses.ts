@@ -1,4 +1,4 @@
-import { table } from '../charts/figure.js';
+import { table, type TableData } from '../charts/figure.js';
 import { lineChart, type LineSeries } from '../charts/line-chart.js';
 import { listAt, numberAt, textAt } from '../fields.js';
 import { html, type Html } from '../html.js';
@@ -58,7 +58,9 @@ function curveOf(
   { record, log }: { readonly record: unknown; readonly log: readonly LogLine[] },
 ): Html[] {
   const lines = log.filter((line) => line.stage === stage);
-  const steps = pointsOf(lines.filter(({ event }) => event === 'step'));
+  const taken = lines.filter(({ event }) => event === 'step');
+  const steps = thinned(pointsOf(taken.filter(({ anchor }) => !anchor)));
+  const anchors = thinned(pointsOf(taken.filter(({ anchor }) => anchor)));
   const recorded = pointsOf(
     listAt(record, 'courses', stage, 'curve').map((point) => ({
       step: numberAt(point, 'step'),
@@ -67,14 +69,14 @@ function curveOf(
   );
   const logged = pointsOf(lines.filter(({ event }) => event === 'validation'));
   const validated = recorded.length > 0 ? recorded : logged;
-  if (steps.length + validated.length < 2) return [];
+  if (steps.length + anchors.length + validated.length < 2) return [];
   const all: LineSeries[] = [
-    { name: 'training rows', points: thinned(steps), look: 'a' },
+    { name: 'training rows', points: steps, look: 'a' },
+    { name: 'training rows of anchors, on the original', points: anchors, look: 'b' },
     { name: 'validation rows', points: validated, look: 'dots' },
   ];
   const series = all.filter(({ points }) => points.length > 0);
   const [first, end] = [validated.at(0) ?? steps.at(0), validated.at(-1) ?? steps.at(-1)];
-  const byStep = new Map(validated);
   return [
     lineChart({
       id: `loss-${stage}`,
@@ -82,14 +84,7 @@ function curveOf(
       description: `Loss from ${lossText(first?.[1] ?? 0)} at step ${first?.[0] ?? 0} to ${lossText(end?.[1] ?? 0)} at step ${end?.[0] ?? 0}.`,
       xLabel: 'optimizer step',
       series,
-      table: {
-        head: ['step', 'training rows', 'validation rows'],
-        rows: tableSteps(thinned(steps), validated).map(([step, loss]) => [
-          String(step),
-          loss === null ? '' : lossText(loss),
-          byStep.has(step) ? lossText(byStep.get(step) ?? 0) : '',
-        ]),
-      },
+      table: tableOf(series),
     }),
   ];
 }
@@ -121,11 +116,20 @@ export function thinned(points: readonly Point[]): readonly Point[] {
   });
 }
 
-function tableSteps(
-  steps: readonly Point[],
-  validated: readonly Point[],
-): (readonly [number, number | null])[] {
-  const all = new Map<number, number | null>(validated.map(([step]) => [step, null]));
-  for (const [step, loss] of steps) all.set(step, loss);
-  return [...all].sort(([a], [b]) => a - b);
+/** A column a series, a row for each step that any of them has. */
+function tableOf(series: readonly LineSeries[]): TableData {
+  const columns = series.map(({ points }) => new Map(points));
+  const steps = [...new Set(columns.flatMap((column) => [...column.keys()]))];
+  return {
+    head: ['step', ...series.map(({ name }) => name)],
+    rows: steps
+      .sort((a, b) => a - b)
+      .map((step) => [
+        String(step),
+        ...columns.map((column) => {
+          const loss = column.get(step);
+          return loss === undefined ? '' : lossText(loss);
+        }),
+      ]),
+  };
 }

@@ -40,7 +40,7 @@ export const command = defineCommand({
       signal,
       onNotice: (message) => progress.observe({ type: 'notice', message }),
     });
-    const { fits, budgetBytes, neededBytes, stages } = planned;
+    const { fits, budgetBytes, neededBytes, stages, anchors } = planned;
     const plan = {
       fits,
       budgetBytes,
@@ -50,6 +50,7 @@ export const command = defineCommand({
         peakDeviceBytes,
         seconds,
       })),
+      ...(anchors && { anchors }),
       ...(auto && { ways: auto.inputs.ways, auto }),
       ...(choice && { choice }),
       ...(card && { card: cardReport(card) }),

@@ -8,7 +8,7 @@ const at = (seconds: number) => ({ sequence: seconds + 1, time: new Date(seconds
 const step: JobEvent = {
   ...at(1),
   ...{ type: 'step', stage: 'train', level: 1, step: 1, steps: 1, loss: 0.5, tokens: 64 },
-  ...{ learningRate: 1e-3, gradientNorm: 1, seconds: 0.1, stallSeconds: 0 },
+  ...{ learningRate: 1e-3, gradientNorm: 1, seconds: 0.1, stallSeconds: 0, anchor: false },
   ...{ deviceBytes: 1, peakDeviceBytes: 2, budgetBytes: 3 },
 };
 

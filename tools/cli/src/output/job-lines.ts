@@ -69,9 +69,10 @@ export class JobLines {
   }
 
   #step(event: Extract<JobEvent, { type: 'step' }>): string {
-    const { loss, tokens, seconds, peakDeviceBytes, budgetBytes } = event;
+    const { loss, tokens, seconds, peakDeviceBytes, budgetBytes, anchor } = event;
+    const where = anchor ? ' on the original' : '';
     const rate = rateText(tokens / seconds, this.#counted);
-    return `  loss ${loss.toFixed(4)}  ${rate}  ${formatBytes(peakDeviceBytes)} of ${formatBytes(budgetBytes)}`;
+    return `  loss ${loss.toFixed(4)}${where}  ${rate}  ${formatBytes(peakDeviceBytes)} of ${formatBytes(budgetBytes)}`;
   }
 
   #time(): string {

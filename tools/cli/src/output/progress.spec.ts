@@ -15,7 +15,13 @@ const progress = (name: StageName, task: string, done: number, total: number): J
 const step = (number: number, steps = 100): JobEvent => ({
   ...{ type: 'step', stage: 'train', level: 1, step: number, steps, loss: 0.5 },
   ...{ learningRate: 0.25, gradientNorm: 2, tokens: 30, seconds: 2 },
-  ...{ deviceBytes: 5, peakDeviceBytes: 2 ** 20, budgetBytes: 2 ** 21, stallSeconds: 0 },
+  ...{
+    deviceBytes: 5,
+    peakDeviceBytes: 2 ** 20,
+    budgetBytes: 2 ** 21,
+    stallSeconds: 0,
+    anchor: false,
+  },
 });
 
 /** A display with a clock of its own; returns what it wrote. */

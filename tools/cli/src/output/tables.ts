@@ -81,7 +81,8 @@ function endingRows({ ending, courses }: TuneOutcome): [string, string][] {
 
 /** The result of `plan` for people. */
 export function planTable(
-  plan: Omit<JobPlan, 'stages' | 'stepSeconds'> & {
+  plan: Omit<JobPlan, 'stages' | 'stepSeconds' | 'anchors'> & {
+    readonly anchors?: JobPlan['anchors'];
     readonly stages: readonly NamedStage[];
     readonly auto?: MethodChoice;
     readonly choice?: MethodChoice;
@@ -91,10 +92,15 @@ export function planTable(
   const verdict = plan.fits
     ? `fits into ${formatBytes(plan.budgetBytes)} (${formatBytes(plan.neededBytes)} would do)`
     : `does not fit into ${formatBytes(plan.budgetBytes)}: ${formatBytes(plan.neededBytes)} are needed`;
+  const anchors = plan.anchors ? `\n  ${anchorText(plan.anchors)}` : '';
   const basis = plan.card ? `\n  ${cardText(plan.card)}` : '';
   const choice = plan.choice ? `\n  ${choiceNotice(plan.choice)}` : '';
   const ways = plan.auto ? `\n\n${wayTable(plan.auto)}` : '';
-  return `${stageTable(plan.stages)}\n\n  ${verdict}${basis}${choice}${ways}`;
+  return `${stageTable(plan.stages)}\n\n  ${verdict}${anchors}${basis}${choice}${ways}`;
+}
+
+function anchorText({ passes, rows }: NonNullable<JobPlan['anchors']>): string {
+  return `training on the emulator has ${passes} anchors: passes over the original, of ${rows} rows or those of a step`;
 }
 
 /** What each way to the same quality would take, and which of them `auto` takes. */

@@ -56,7 +56,7 @@ async function eventsIn(path: string) {
 const step = (number: number): JobEvent => ({
   ...{ type: 'step', stage: 'train', level: 2, step: number, steps: 9, loss: 0.5 },
   ...{ learningRate: 0.25, gradientNorm: 2, tokens: 30, seconds: 2 },
-  ...{ deviceBytes: 5, peakDeviceBytes: 8, budgetBytes: 10, stallSeconds: 0.125 },
+  ...{ deviceBytes: 5, peakDeviceBytes: 8, budgetBytes: 10, stallSeconds: 0.125, anchor: false },
 });
 
 const begun = (stage: 'train' | 'refine', number: number): JobEvent => ({
