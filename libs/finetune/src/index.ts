@@ -15,7 +15,6 @@ export {
   microBatches,
   type StepBatches,
 } from './step-batches.js';
-export { type AnchorOptions } from './anchors.js';
 export { type CarriedOptimizer } from './training-step.js';
 export { train, type TrainingPause, type TrainResult } from './train.js';
 export {

@@ -33,7 +33,7 @@ export interface TrainingPlan {
 }
 
 /** Steps of training on an emulator whose gradients are taken on the original. */
-export interface AnchorPlan {
+interface AnchorPlan {
   /** Rows of each; a step that has more takes its own. */
   readonly rows: number;
   /** How many there are. */
