@@ -1,7 +1,7 @@
 import { last } from '@emloc/checked';
 
 /** Rows of `from` to `to` tokens, both included. */
-export interface LengthBin {
+interface LengthBin {
   readonly from: number;
   readonly to: number;
   readonly rows: number;
