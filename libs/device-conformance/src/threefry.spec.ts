@@ -1,4 +1,4 @@
-import { threefry } from './dropout.js';
+import { threefry } from './reference/dropout.js';
 
 /** Known answers of the generator's authors: Random123's kat_vectors. */
 const ones = [-1, -1] as const;
