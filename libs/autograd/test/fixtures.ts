@@ -2,7 +2,12 @@ import { at, get } from '@emloc/checked';
 import { Device, MemoryBudget, type Grid, type SequenceLayout, type Tensor } from '@emloc/device';
 import { cpuProfile, createCpuBackend } from '@emloc/device-cpu';
 
-import type { AdapterBinding, AdapterDropout, BlockBindings, LinearWeights } from '../src/bindings.js';
+import type {
+  AdapterBinding,
+  AdapterDropout,
+  BlockBindings,
+  LinearWeights,
+} from '../src/bindings.js';
 import { add } from '../src/operations/add.js';
 import { attention } from '../src/operations/attention.js';
 import { gatedActivation } from '../src/operations/gated-activation.js';

@@ -82,7 +82,9 @@ class MicroBatchRun {
     const { device, layout } = inputs.model;
     this.#batch = new DeviceBatch(device, inputs.batch);
     this.#state = new StreamState(layout, this.#batch.values);
-    this.#dropout = inputs.dropout ? { ...inputs.dropout, key: this.#upload(inputs.dropout) } : null;
+    this.#dropout = inputs.dropout
+      ? { ...inputs.dropout, key: this.#upload(inputs.dropout) }
+      : null;
   }
 
   #upload({ key }: MicroBatchDropout): Tensor {

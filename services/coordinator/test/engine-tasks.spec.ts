@@ -173,6 +173,7 @@ test('model and rows are looked at, and any ratio below 1 makes an emulator', as
     found: {
       kind: 'text',
       data: { rows: 8, isWhole: true, problems: [] },
+      moreData: [],
       validation: { rows: 2, isWhole: true, problems: [] },
     },
   });

@@ -1,9 +1,11 @@
+import { at } from '@emloc/checked';
+
 const rotations = [13, 15, 26, 6, 17, 29, 16, 24] as const;
 const word = (value: bigint): bigint => value & 0xffff_ffffn;
 
 /**
- * Threefry-2x32, as the paper has it: x0 += x1, x1 rotated and mixed with x0 in each round, words of
- * the key and the round's number added after every fourth.
+ * Threefry-2x32, as the paper has it: x0 += x1, x1 rotated and mixed with x0 in each round, words
+ * of the key and the round's number added after every fourth.
  */
 export function threefry(
   key: readonly [number, number],
@@ -15,13 +17,13 @@ export function threefry(
   let x0 = word(BigInt(counter[0]) + keys[0]);
   let x1 = word(BigInt(counter[1]) + keys[1]);
   for (let round = 0; round < rounds; round += 1) {
-    const bits = BigInt(rotations[round % 8] as number);
+    const bits = BigInt(at(rotations, round % 8));
     x0 = word(x0 + x1);
     x1 = word((x1 << bits) | (x1 >> (32n - bits))) ^ x0;
     const injection = (round + 1) / 4;
     if (!Number.isInteger(injection)) continue;
-    x0 = word(x0 + (keys[injection % 3] as bigint));
-    x1 = word(x1 + (keys[(injection + 1) % 3] as bigint) + BigInt(injection));
+    x0 = word(x0 + at(keys, injection % 3));
+    x1 = word(x1 + at(keys, (injection + 1) % 3) + BigInt(injection));
   }
   return [Number(x0), Number(x1)];
 }
@@ -37,7 +39,7 @@ export function dropout(
 ): Float64Array {
   return x.map((value, i) => {
     const words = threefry(key, [Math.floor(i / 2), stream]);
-    const isKept = (words[i % 2] as number) >= Math.round(probability * 2 ** 32);
+    const isKept = at(words, i % 2) >= Math.round(probability * 2 ** 32);
     return isKept ? value / (1 - probability) : 0;
   });
 }

@@ -5,10 +5,10 @@ import type { Tensor } from '../tensor.js';
 import { streaming } from '../work.js';
 
 /**
- * out (+)= x · mask / (1 − probability): each element is 0 with that probability. Element i, counted
- * row by row, is kept where word i mod 2 of Threefry-2x32 with 13 rounds (Salmon et al., "Parallel
- * random numbers: as easy as 1, 2, 3", 2011), of the key and the counter (⌊i / 2⌋, stream), is at
- * least probability · 2³², rounded: the same elements on every device, in any order.
+ * out (+)= x · mask / (1 − probability): each element is 0 with that probability. Element i,
+ * counted row by row, is kept where word i mod 2 of Threefry-2x32 with 13 rounds (Salmon et al.,
+ * "Parallel random numbers: as easy as 1, 2, 3", 2011), of the key and the counter
+ * (⌊i / 2⌋, stream), is at least probability · 2³², rounded: the same elements on every device.
  */
 export interface DropoutOptions {
   readonly x: Tensor;

@@ -28,7 +28,12 @@ const batches = [
 ];
 
 async function trainTiny(
-  options: FixtureOptions & { keptBlocks: number; targets?: string | null; dropout?: number; dropoutSeed?: number },
+  options: FixtureOptions & {
+    keptBlocks: number;
+    targets?: string | null;
+    dropout?: number;
+    dropoutSeed?: number;
+  },
 ): Promise<TrainResult> {
   const fixture = await openFixture('tiny-qwen2', options);
   const adapter = initialAdapter(

@@ -1,4 +1,4 @@
-import { threefry } from './dropout.js';
+import { threefry } from './reference/dropout.js';
 
 /** Known answers of the generator's authors: Random123's kat_vectors. */
 const ones = [-1, -1] as const;
@@ -14,6 +14,9 @@ test.each([
   [20, [0, 0], [0, 0], [0x6b200159, 0x99ba4efe]],
   [20, ones, ones, [0x1cb996fc, 0xbb002be7]],
   [20, counter, key, [0xc4923a9c, 0x483df7a0]],
-] as const)('Threefry-2x32 of %i rounds of counter %j and key %j is %j', (rounds, of, by, words) => {
-  expect(threefry(by, of, rounds)).toEqual(words);
-});
+] as const)(
+  'Threefry-2x32 of %i rounds of counter %j and key %j is %j',
+  (rounds, of, by, words) => {
+    expect(threefry(by, of, rounds)).toEqual(words);
+  },
+);
