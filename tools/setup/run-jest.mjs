@@ -1,4 +1,12 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+} from 'node:fs';
 import { freemem, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -19,6 +27,8 @@ export function runJest(args) {
   const folder = mkdtempSync(join(temporaryRoot(), 'emloc-jest-'));
   const [outputFile, temporary] = [join(folder, 'result.json'), join(folder, 't')];
   mkdirSync(temporary);
+  // Some tests run programs as another user there.
+  chmodSync(folder, 0o755);
   try {
     runNode(
       [

@@ -331,6 +331,7 @@ describe('the device over TensorFlow.js', () => {
       ['add', { x, out, alpha: 2 }],
       ['addBias', { bias: weight, out }],
       ['fill', { out: wave([9, 31]), value: 3 }],
+      ['dropout', { x, out, probability: 0.25, key: tensor([1, 2], [2], 'int32'), stream: 3 }],
       ['cast', { x, out: wave([9, 31]) }],
       ['scale', { x, scale: weight, along: 'columns', out }],
       ['squaredNorms', { tensors: [x, weight], out: wave([2]) }],

@@ -394,7 +394,7 @@ describe('emloc jobs', () => {
       'a file that is not there',
       ['create', '--model', '/m', '--data', 'none.jsonl'],
       1,
-      /SDK_FILE_FAILED.*none\.jsonl/,
+      /DATASET_UNREADABLE.*none\.jsonl/,
     ],
     [
       'flags of this machine',

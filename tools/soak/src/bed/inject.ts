@@ -50,7 +50,7 @@ type Taken = Partial<Pick<AppliedFault, 'problem' | 'alsoKilled'>>;
 async function apply(bed: Bed, fault: Fault, job: Disturbed): Promise<Taken> {
   switch (fault.kind) {
     case 'kill':
-      signal((await runningProcess(bed, fault.process)).pid, 'SIGKILL');
+      await end(bed, fault.process, 'SIGKILL');
       return {};
     case 'terminate':
       return terminate(bed, fault.process);
@@ -67,8 +67,23 @@ async function apply(bed: Bed, fault: Fault, job: Disturbed): Promise<Taken> {
 async function terminate(bed: Bed, name: ProcessName): Promise<Taken> {
   const { pid, metricsPort } = await runningProcess(bed, name);
   signal(pid, 'SIGTERM');
-  if (metricsPort === null || (await losesReadiness(bed, metricsPort))) return {};
+  const isTold = metricsPort === null || (await losesReadiness(bed, metricsPort));
+  await untilGone(bed, name, pid);
+  if (isTold) return {};
   return { problem: `${name} was still ready ${readinessDropsWithinMs} ms after SIGTERM` };
+}
+
+async function end(bed: Bed, name: ProcessName, how: NodeJS.Signals): Promise<void> {
+  const { pid } = await runningProcess(bed, name);
+  signal(pid, how);
+  await untilGone(bed, name, pid);
+}
+
+/** Until then it counts as ready, and its end would be taken for one of the next round. */
+async function untilGone(bed: Bed, name: ProcessName, pid: number): Promise<void> {
+  const isThere = (): boolean =>
+    bed.processes().some((one) => one.name === name && one.pid === pid);
+  await until(() => !isThere(), `${name} has ended`);
 }
 
 async function pause(pid: number, seconds: number): Promise<Taken> {
@@ -93,7 +108,7 @@ async function fill(
   if (what === 'disk') await empty();
   await sleep(operatorMs);
   const isWell = await hasJetStream(bed.nats);
-  if (!isWell) signal((await runningProcess(bed, 'nats-server')).pid, 'SIGKILL');
+  if (!isWell) await end(bed, 'nats-server', 'SIGKILL');
   if (what === 'limit') await empty();
   return { alsoKilled: isWell ? [] : ['nats-server'] };
 }
