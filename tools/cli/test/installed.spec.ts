@@ -1,13 +1,16 @@
 import { execFile } from 'node:child_process';
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync, readFileSync } from 'node:fs';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { startFakeDeployment } from '@emloc/sdk/testing';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 
+const quickstart = readFileSync(join(root, 'docs/guide/quickstart.md'), 'utf8');
 const services = ['coordinator', 'calibrator', 'emulator-builder', 'trainer', 'corrector'];
 
 let folder: string;
@@ -38,18 +41,46 @@ const installed = (): string => join(folder, 'prefix', 'lib', 'node_modules');
 const emloc = (...args: readonly string[]): Promise<string> =>
   execute(join(folder, 'prefix', 'bin', 'emloc'), args, folder);
 
-it('fine-tunes and scores from the installed command, away from the checkout', async () => {
-  const examples = join(root, 'examples');
-  await cp(join(examples, 'models/tiny-qwen2'), join(folder, 'model'), { recursive: true });
-  const rows = (await readFile(join(examples, 'data/train.jsonl'), 'utf8')).split('\n');
-  await writeFile(join(folder, 'rows.jsonl'), `${rows.slice(0, 48).join('\n')}\n`);
-  const given = ['--model', 'model', '--data', 'rows.jsonl', '--max-length', '64'];
-  const common = [...given, '--vram', '1GiB', '--json'];
-  const job = ['--steps', '2', '--batch', '4', '--calibration', '4'];
-  const tuned: unknown = JSON.parse(await emloc('tune', ...common, ...job, '--out', 'adapter'));
-  expect(tuned).toMatchObject({ train: { steps: 2 }, ending: 'sound' });
-  const scored: unknown = JSON.parse(await emloc('eval', ...common, '--adapter', 'adapter'));
-  expect(scored).toMatchObject({ loss: expect.any(Number) });
+describe('the quickstart', () => {
+  const blocks = [...quickstart.matchAll(/^```sh\n(.*?)^```$/gms)].map(([, block = '']) => block);
+
+  it('is done command by command with the installed command, away from the checkout', async () => {
+    await layOutExamples();
+    // Fewer steps, so that it takes seconds.
+    const given = blocks.map((block) => block.replace('--steps 100', '--steps 12'));
+    const script = ['set -euo pipefail', ...given].join('\n');
+    const path = `${join(folder, 'prefix', 'bin')}:${process.env['PATH'] ?? ''}`;
+    await execute('bash', ['-c', script], folder, { PATH: path });
+    for (const file of [
+      'my-adapter/adapter_model.safetensors',
+      'my-adapter/adapter_config.json',
+      'my-adapter/report.html',
+      'my-adapter/log.jsonl',
+      'merged/model.safetensors',
+      'my-adapter.gguf',
+    ])
+      expect([file, existsSync(join(folder, 'out', file))]).toEqual([file, true]);
+  });
+
+  it('has each of these commands', () => {
+    const commands = blocks.join('\n').match(/^emloc \w+/gm) ?? [];
+    const all = ['info', 'data', 'plan', 'tune', 'eval', 'generate', 'merge', 'export'];
+    expect([...new Set(commands)]).toEqual(all.map((name) => `emloc ${name}`));
+  });
+
+  /** The page's places, with a model and rows that are smaller. */
+  async function layOutExamples(): Promise<void> {
+    const [from, to] = [join(root, 'examples'), join(folder, 'examples')];
+    await cp(join(from, 'models/tiny-qwen2'), join(to, 'models/demo-5m'), { recursive: true });
+    await mkdir(join(to, 'data'));
+    for (const [file, count] of [
+      ['train.jsonl', 64],
+      ['test.jsonl', 8],
+    ] as const) {
+      const rows = (await readFile(join(from, 'data', file), 'utf8')).split('\n');
+      await writeFile(join(to, 'data', file), `${rows.slice(0, count).join('\n')}\n`);
+    }
+  }
 });
 
 it('holds what the command starts and reads, and nothing of the workspace', async () => {
