@@ -62,7 +62,8 @@ describe('a job that begins from an adapter', () => {
     const record = await readFile(join(placeOf('whole'), 'emloc.json'), 'utf8');
     const { lora } = JSON.parse(record) as { lora: Record<string, unknown> };
     expect(lora).toEqual({
-      ...{ rank: 4, alpha: 8, useRslora: false, targets: '(.*\\.)?(q_proj|v_proj)' },
+      ...{ rank: 4, alpha: 8, dropout: 0, useRslora: false },
+      ...{ targets: '(.*\\.)?(q_proj|v_proj)' },
       start: { sha256: expect.stringMatching(/^[0-9a-f]{64}$/) as string },
     });
   });
