@@ -50,8 +50,10 @@ async function kept(
   const out = fixture.output([count]);
   const drawn = fixture.tensor(key, [2], { dtype: 'int32' });
   fixture.device.kernels.dropout({ x, out, probability, stream, key: drawn });
+  const values = [...(await fixture.read(out))];
+  assert.equal(values.length, count);
   // Not what an output has before something is written there, which is no number.
-  return [...(await fixture.read(out))].map((value) => value > 0);
+  return values.map((value) => value > 0);
 }
 
 /** Within five standard deviations of what independent draws give. */
