@@ -109,6 +109,17 @@ describe('anchored training', () => {
     expect(valuesOf(await anchored(every(2), {}, { emulator }))).toEqual(valuesOf(await plain()));
   });
 
+  it('leaves dropout out at anchors, and the steps between with it', async () => {
+    const dropout = { probability: 0.4, seed: 1, run: 'train' };
+    const onOriginal = await plain();
+    expect(valuesOf(await anchored(() => true, { dropout }))).toEqual(valuesOf(onOriginal));
+    const between = await anchored(every(2), { dropout });
+    expect(valuesOf(between)).not.toEqual(valuesOf(await anchored(every(2))));
+    expect(valuesOf(await anchored(every(2), { dropout, keptBlocks: 99 }))).toEqual(
+      valuesOf(between),
+    );
+  });
+
   it('says which steps are anchors, and their losses on the original', async () => {
     const seen: (readonly [boolean, number])[] = [];
     const onOriginal: number[] = [];

@@ -94,10 +94,11 @@ class MicroBatchRun {
   }
 
   async run(): Promise<LaunchedMicroBatch> {
-    const { model, path, batch, gradientScale, repeats = launchedAsItComes } = this.inputs;
+    const { model, path, batch, gradientScale, dropout } = this.inputs;
+    const { repeats = launchedAsItComes } = this.inputs;
     const { device, layout, pager } = model;
     return await repeats.run({
-      signature: `${gradientScale} ${signatureOf(batch.shape)}`,
+      signature: [gradientScale, dropout?.probability ?? 0, signatureOf(batch.shape)].join(' '),
       inputs: [...this.#batch.tensors, ...(this.#dropout ? [this.#dropout.key] : [])],
       launch: () => this.#launch(),
       skip: () => pager.pass(trainingOrder(layout, path)),
