@@ -106,8 +106,10 @@ export class PushServer {
 
   async close(): Promise<void> {
     for (const server of [this.#hub, this.#storage]) {
+      const closed = new Promise((resolve) => server.close(resolve));
+      // Those that came before it stopped listening, too.
       server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      await closed;
     }
   }
 
