@@ -27,6 +27,7 @@ test('says nothing once it has ended', async () => {
   );
   watchdog.heard();
   watchdog.end();
+  watchdog.heard();
   await clock.advance(1000);
   expect(barked).toBe(false);
 });
