@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cpuProfile } from '@emloc/device-cpu';
 
 import { leaveCrash, takeSnapshot } from '../test/crash.js';
+import { digestsOf } from '../test/digests.js';
 import { cpuTarget, openWorkspace, tuneHost, type Workspace } from '../test/fixtures.js';
 import { openPictureWorkspace } from '../test/picture-workspace.js';
 import type { Job } from './job/job.js';
@@ -50,15 +50,8 @@ function run(
   );
 }
 
-async function digests(name: string): Promise<readonly string[]> {
-  return Promise.all(
-    files.map(async (file) =>
-      createHash('sha256')
-        .update(await readFile(join(workspace.outputs, name, file)))
-        .digest('hex'),
-    ),
-  );
-}
+const digests = (name: string): Promise<readonly string[]> =>
+  digestsOf(join(workspace.outputs, name), files);
 
 async function withJob<T>(
   overrides: Partial<TuneOptions>,
