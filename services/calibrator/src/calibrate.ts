@@ -1,11 +1,6 @@
 import { CalibrateResultSchema, type CalibrateRequest } from '@emloc/contracts';
 import { tensorKeys } from '@emloc/job-storage';
-import {
-  nameOrDiscard,
-  reportMessage,
-  type StageAttempt,
-  type StageHandler,
-} from '@emloc/stage-runtime';
+import { nameOrDiscard, reportMessage, type StageAttempt, type StageHandler } from '@emloc/stage';
 
 import type { CalibrateContract, StatisticsReady } from './contract.js';
 

@@ -6,8 +6,8 @@ import {
   type PlanInputs,
   type ProcessMemory,
 } from '@emloc/pipeline/stages';
-import { serveWorker } from '@emloc/service-kit';
-import { inLayer, ownedBuffers, preparedMemory, runEngineStage } from '@emloc/stage-runtime/engine';
+import { serveWorker } from '@emloc/service/worker';
+import { inLayer, ownedBuffers, preparedMemory, runEngineStage } from '@emloc/stage/engine';
 
 import type { CalibrateContract } from './contract.js';
 

@@ -1,5 +1,5 @@
 import { CalibratorService } from '@emloc/contracts';
-import { runStageService } from '@emloc/stage-runtime';
+import { runStageService } from '@emloc/stage';
 
 import { calibrateStage } from './calibrate.js';
 import { calibratorOptions } from './options.js';

@@ -1,11 +1,7 @@
 import type { CalibrateRequest } from '@emloc/contracts';
 import { JobStorageError, tensorKeys } from '@emloc/job-storage';
 import type { TensorRecord } from '@emloc/pipeline';
-import {
-  startStageStorage,
-  type FakeEngine,
-  type StageStorage,
-} from '@emloc/stage-runtime/testing';
+import { startStageStorage, type FakeEngine, type StageStorage } from '@emloc/stage/testing';
 
 import { calibrateStage } from '../src/calibrate.js';
 

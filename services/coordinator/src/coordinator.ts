@@ -5,7 +5,7 @@ import { servedModel, servedModelFolder, type ServingHost } from '@emloc/hub';
 import { isDiffusionFolder } from '@emloc/models';
 import { openNumberedLog, openRecordStore } from '@emloc/nats';
 import { clientCredentials, type Authenticator } from '@emloc/rpc';
-import { programVersion, type ServiceContext, type ServiceSetup } from '@emloc/service-runtime';
+import { programVersion, type ServiceContext, type ServiceSetup } from '@emloc/service';
 import { systemClock, type Clock } from '@emloc/time';
 
 import { connectStages } from './drive/stage-services.js';

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Logger } from '@emloc/service-kit';
+import type { Logger } from '@emloc/service';
 import { FakeClock, until } from '@emloc/time/testing';
 
 import { followFile } from './follow-file.js';

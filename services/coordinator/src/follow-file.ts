@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
-import { ServiceKitError, type Logger } from '@emloc/service-kit';
+import { ServiceError, type Logger } from '@emloc/service';
 import { systemClock, type Clock } from '@emloc/time';
 
 /** A file of settings that may change while the process runs. */
@@ -7,7 +7,7 @@ export interface FollowedFile<T> {
   readonly path: string;
   /** The option that names it. */
   readonly option: string;
-  /** @throws ServiceKitError OPTION_INVALID */
+  /** @throws ServiceError OPTION_INVALID */
   readonly parse: (text: string) => T;
 }
 
@@ -23,7 +23,7 @@ const checkMs = 1000;
 /**
  * What a file says, as of at most a second ago. One that cannot be read any more is logged, and
  * what it said before holds.
- * @throws ServiceKitError OPTION_INVALID for a file that cannot be read at the start
+ * @throws ServiceError OPTION_INVALID for a file that cannot be read at the start
  */
 export async function followFile<T>(
   file: FollowedFile<T>,
@@ -55,19 +55,19 @@ export async function followFile<T>(
 
 /**
  * JSON of an option's file. The parser's message would show a part of the text.
- * @throws ServiceKitError OPTION_INVALID, which names the place
+ * @throws ServiceError OPTION_INVALID, which names the place
  */
 export function parseOptionJson(option: string, text: string, place: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw new ServiceKitError('OPTION_INVALID', `options: ${option}: ${place} is no JSON`);
+    throw new ServiceError('OPTION_INVALID', `options: ${option}: ${place} is no JSON`);
   }
 }
 
 async function read<T>({ path, option, parse }: FollowedFile<T>): Promise<T> {
   const text = await readFile(path, 'utf8').catch((cause: Error) => {
-    throw new ServiceKitError('OPTION_INVALID', `options: ${option}: ${cause.message}`, { cause });
+    throw new ServiceError('OPTION_INVALID', `options: ${option}: ${cause.message}`, { cause });
   });
   return parse(text);
 }

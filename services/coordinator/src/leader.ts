@@ -1,5 +1,5 @@
 import { isNatsError, type RecordStore, type Versioned } from '@emloc/nats';
-import type { Logger } from '@emloc/service-kit';
+import type { Logger } from '@emloc/service';
 import type { Metrics } from '@emloc/telemetry';
 import { sleep, systemClock } from '@emloc/time';
 

@@ -7,7 +7,7 @@ import {
   type NatsConnection,
   type RecordStore,
 } from '@emloc/nats';
-import type { Logger } from '@emloc/service-kit';
+import type { Logger } from '@emloc/service';
 import type { Metrics } from '@emloc/telemetry';
 import { backoffMs, pause, systemClock, type BackoffPolicy, type Clock } from '@emloc/time';
 

@@ -1,4 +1,4 @@
-import { runService } from '@emloc/service-runtime';
+import { runService } from '@emloc/service';
 
 import { startCoordinator } from './coordinator.js';
 import { coordinatorOptions, serverLimits } from './options.js';

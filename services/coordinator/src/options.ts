@@ -2,14 +2,14 @@ import {
   booleanOption,
   bytesOption,
   choiceOption,
+  commonOptions,
   durationOption,
   integerOption,
   listOption,
   stringOption,
   type OptionSet,
   type OptionValues,
-} from '@emloc/service-kit';
-import { commonOptions } from '@emloc/service-runtime';
+} from '@emloc/service';
 
 const address = (stage: string, port: number) =>
   stringOption({

@@ -1,4 +1,4 @@
-import { ServiceKitError } from '@emloc/service-kit';
+import { ServiceError } from '@emloc/service';
 
 import { followFile, parseOptionJson, type FollowOptions } from './follow-file.js';
 
@@ -14,7 +14,7 @@ const option = 'tenant-roots';
  * Roots of single tenants from a JSON file: `{"a": {"modelRoots": ["/models/a"], "dataRoots":
  * ["/data/a"]}}`. What it does not say of a tenant is as it is for all. A changed file holds from a
  * second later.
- * @throws ServiceKitError OPTION_INVALID for a file that cannot be read at the start
+ * @throws ServiceError OPTION_INVALID for a file that cannot be read at the start
  */
 export async function tenantRoots(
   path: string | undefined,
@@ -27,7 +27,7 @@ export async function tenantRoots(
   return (tenant) => ({ ...forAll, ...roots().get(tenant) });
 }
 
-/** @throws ServiceKitError OPTION_INVALID naming the file, the tenant and what is wrong */
+/** @throws ServiceError OPTION_INVALID naming the file, the tenant and what is wrong */
 export function parseRoots(json: unknown, path: string): ReadonlyMap<string, Partial<Roots>> {
   if (!isObject(json)) throw invalid(path, 'an object with the names of tenants is expected');
   return new Map(
@@ -54,6 +54,6 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function invalid(place: string, problem: string): ServiceKitError {
-  return new ServiceKitError('OPTION_INVALID', `options: ${option}: ${place}: ${problem}`);
+function invalid(place: string, problem: string): ServiceError {
+  return new ServiceError('OPTION_INVALID', `options: ${option}: ${place}: ${problem}`);
 }

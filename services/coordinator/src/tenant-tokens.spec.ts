@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { hashToken } from '@emloc/rpc';
-import { createLogger } from '@emloc/service-kit';
+import { createLogger } from '@emloc/service';
 
 import { tenantTokens } from './tenant-tokens.js';
 

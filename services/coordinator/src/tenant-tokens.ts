@@ -1,5 +1,5 @@
 import { bearerTokens, type Authenticator, type TenantToken } from '@emloc/rpc';
-import { ServiceKitError } from '@emloc/service-kit';
+import { ServiceError } from '@emloc/service';
 
 import { followFile, parseOptionJson, type FollowOptions } from './follow-file.js';
 import { parseTime } from './rfc3339.js';
@@ -14,7 +14,7 @@ export const everyoneIsLocal: Authenticator = () => ({ kind: 'tenant', tenant: l
  * Tokens of tenants from a file, JSON or one JSON object a line: `{"tenant": "a", "sha256": "…",
  * "expiresAt": "2027-01-01T00:00:00Z"}`. A changed file holds from a second later; one that cannot
  * be read is logged and the tokens before it stay.
- * @throws ServiceKitError OPTION_INVALID for a file that cannot be read at the start
+ * @throws ServiceError OPTION_INVALID for a file that cannot be read at the start
  */
 export async function tenantTokens(path: string, options: FollowOptions): Promise<Authenticator> {
   const authenticate = await followFile(
@@ -27,7 +27,7 @@ export async function tenantTokens(path: string, options: FollowOptions): Promis
 const parseJson = (text: string, place: string): unknown =>
   parseOptionJson('tokens-file', text, place);
 
-/** @throws ServiceKitError OPTION_INVALID naming the file and the entry, never a hash */
+/** @throws ServiceError OPTION_INVALID naming the file and the entry, never a hash */
 function parseTokens(text: string, path: string): readonly TenantToken[] {
   const entries = text.trimStart().startsWith('[')
     ? (parseJson(text, `${path}: the list`) as unknown[])
@@ -45,8 +45,8 @@ function linesOf(text: string, path: string): unknown[] {
 
 function toToken(entry: unknown, place: string): TenantToken {
   const { tenant, sha256, expiresAt = null } = (entry ?? {}) as Record<string, unknown>;
-  const invalid = (problem: string): ServiceKitError =>
-    new ServiceKitError('OPTION_INVALID', `options: tokens-file: ${place}: ${problem}`);
+  const invalid = (problem: string): ServiceError =>
+    new ServiceError('OPTION_INVALID', `options: tokens-file: ${place}: ${problem}`);
   if (typeof tenant !== 'string' || tenant === '' || tenant.length > 100)
     throw invalid('tenant must be a text of 1 to 100 characters');
   if (typeof sha256 !== 'string' || !/^[0-9a-f]{64}$/.test(sha256))

@@ -15,7 +15,7 @@ import {
   type Callers,
   type CallOptions,
 } from '@emloc/rpc';
-import { compileOptions, createLogger, createShutdown, type Shutdown } from '@emloc/service-kit';
+import { compileOptions, createLogger, createShutdown, type Shutdown } from '@emloc/service';
 import { createTelemetry, type Telemetry } from '@emloc/telemetry';
 import { systemClock, type Clock } from '@emloc/time';
 

@@ -1,4 +1,4 @@
-import { serveWorker } from '@emloc/service-kit';
+import { serveWorker } from '@emloc/service/worker';
 
 import type { EngineWorkerContract } from '../src/outcome/worker-contract.js';
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connectNats, type NatsConnection } from '@emloc/nats';
 import { startNatsServer, type NatsServer } from '@emloc/nats/testing';
-import { createLogger } from '@emloc/service-kit';
+import { createLogger } from '@emloc/service';
 import { createTelemetry } from '@emloc/telemetry';
 import { until } from '@emloc/time/testing';
 

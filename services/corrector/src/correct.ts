@@ -9,7 +9,7 @@ import { CorrectResultSchema, type CorrectRequest } from '@emloc/contracts';
 import { tensorKeys, type CorrectionDone, type CorrectionWork } from '@emloc/job-storage';
 import type { WorkQueue } from '@emloc/nats';
 import type { TensorRecord } from '@emloc/pipeline';
-import { moved, type Moved } from '@emloc/service-kit';
+import { moved, type Moved } from '@emloc/service/worker';
 import {
   blockFactors,
   blockItems,
@@ -22,7 +22,7 @@ import {
   type LayerSharing,
   type StageAttempt,
   type StageHandler,
-} from '@emloc/stage-runtime';
+} from '@emloc/stage';
 
 import type { CorrectorContract, CorrectorOutcome, CorrectorRequest } from './contract.js';
 

@@ -11,8 +11,8 @@ import {
   emulatorSource,
   factorsFromRecord,
 } from '@emloc/pipeline/stages';
-import { serveWorker, type WorkerContext } from '@emloc/service-kit';
-import { inLayer, namedBlocks, preparedMemory, runEngineStage } from '@emloc/stage-runtime/engine';
+import { serveWorker, type WorkerContext } from '@emloc/service/worker';
+import { inLayer, namedBlocks, preparedMemory, runEngineStage } from '@emloc/stage/engine';
 
 import type { CorrectorContract, CorrectorOutcome, CorrectorTask } from './contract.js';
 

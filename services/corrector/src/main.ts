@@ -1,5 +1,5 @@
 import { CorrectorService } from '@emloc/contracts';
-import { runStageService } from '@emloc/stage-runtime';
+import { runStageService } from '@emloc/stage';
 
 import { correctStage } from './correct.js';
 import { mergeStage } from './merge.js';

@@ -9,7 +9,7 @@ import {
 } from '@emloc/contracts';
 import { bucketNames, storedObjectMessage } from '@emloc/job-storage';
 import { getObjectFile, streamSource } from '@emloc/nats';
-import { reportMessage, type StageAttempt, type StageHandler } from '@emloc/stage-runtime';
+import { reportMessage, type StageAttempt, type StageHandler } from '@emloc/stage';
 
 import type { CorrectorContract } from './contract.js';
 

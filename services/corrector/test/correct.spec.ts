@@ -2,11 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { CorrectRequestSchema } from '@emloc/contracts';
 import { tensorKeys } from '@emloc/job-storage';
 import type { TensorRecord } from '@emloc/pipeline';
-import {
-  startStageStorage,
-  type FakeEngine,
-  type StageStorage,
-} from '@emloc/stage-runtime/testing';
+import { startStageStorage, type FakeEngine, type StageStorage } from '@emloc/stage/testing';
 import { until } from '@emloc/time/testing';
 
 import type { BlockToCorrect, CorrectorTask } from '../src/contract.js';

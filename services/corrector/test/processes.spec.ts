@@ -15,7 +15,7 @@ import {
   watchResults,
   type StageProcess,
   type StageProcesses,
-} from '@emloc/stage-runtime/testing';
+} from '@emloc/stage/testing';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const job = 'job';

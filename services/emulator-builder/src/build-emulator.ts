@@ -1,6 +1,6 @@
 import { BuildEmulatorResultSchema, type BuildEmulatorRequest } from '@emloc/contracts';
 import { tensorKeys, type LayerResult, type LayerWork } from '@emloc/job-storage';
-import { moved, type Moved } from '@emloc/service-kit';
+import { moved, type Moved } from '@emloc/service/worker';
 import {
   blockItems,
   blockKey,
@@ -10,7 +10,7 @@ import {
   type LayerSharing,
   type StageAttempt,
   type StageHandler,
-} from '@emloc/stage-runtime';
+} from '@emloc/stage';
 
 import type { BuildContract, BuildRequest } from './contract.js';
 

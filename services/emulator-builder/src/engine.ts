@@ -8,8 +8,8 @@ import {
   statisticsFromRecord,
   type JobRun,
 } from '@emloc/pipeline/stages';
-import { serveWorker } from '@emloc/service-kit';
-import { inLayer, namedBlocks, ownedBuffers, runEngineStage } from '@emloc/stage-runtime/engine';
+import { serveWorker } from '@emloc/service/worker';
+import { inLayer, namedBlocks, ownedBuffers, runEngineStage } from '@emloc/stage/engine';
 
 import type { BuildContract, CalibratedBlock } from './contract.js';
 

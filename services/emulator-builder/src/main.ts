@@ -1,5 +1,5 @@
 import { EmulatorBuilderService } from '@emloc/contracts';
-import { runStageService } from '@emloc/stage-runtime';
+import { runStageService } from '@emloc/stage';
 
 import { buildEmulatorStage } from './build-emulator.js';
 import { builderOptions } from './options.js';

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { describeOptions } from '@emloc/service-kit';
+import { describeOptions } from '@emloc/service';
 
 import { builderOptions } from './options.js';
 

@@ -1,4 +1,4 @@
-import { stageOptions } from '@emloc/stage-runtime';
+import { stageOptions } from '@emloc/stage';
 
 /** Options of the emulator builder. */
 export const builderOptions = {

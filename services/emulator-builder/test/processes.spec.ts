@@ -9,7 +9,7 @@ import {
   watchResults,
   type StageProcess,
   type StageProcesses,
-} from '@emloc/stage-runtime/testing';
+} from '@emloc/stage/testing';
 import { until } from '@emloc/time/testing';
 
 import { writeRandomModel } from './random-model.js';

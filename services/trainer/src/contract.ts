@@ -1,6 +1,6 @@
 import type { TensorRecord, TrainingCourse } from '@emloc/pipeline';
-import type { EngineContract, EngineReport } from '@emloc/stage-runtime';
-import type { FactorsRequest, TrainingRequest } from '@emloc/stage-runtime/engine';
+import type { EngineContract, EngineReport } from '@emloc/stage';
+import type { FactorsRequest, TrainingRequest } from '@emloc/stage/engine';
 
 export interface TrainingTask {
   readonly stage: 'train' | 'refine';

@@ -17,13 +17,13 @@ import {
   type LastLevelStart,
   type TrainStageInputs,
 } from '@emloc/pipeline/stages';
-import { serveWorker, type WorkerContext } from '@emloc/service-kit';
+import { serveWorker, type WorkerContext } from '@emloc/service/worker';
 import {
   fetchFactors,
   preparedMemory,
   requestedTraining,
   runEngineStage,
-} from '@emloc/stage-runtime/engine';
+} from '@emloc/stage/engine';
 
 import type { TrainContract, TrainingTask } from './contract.js';
 

@@ -1,5 +1,5 @@
 import { TrainerService } from '@emloc/contracts';
-import { runStageService } from '@emloc/stage-runtime';
+import { runStageService } from '@emloc/stage';
 
 import { trainerOptions } from './options.js';
 import { refineStage, trainStage } from './train.js';

@@ -1,6 +1,6 @@
 import { defaultCheckpointSteps } from '@emloc/pipeline';
-import { integerOption } from '@emloc/service-kit';
-import { stageOptions } from '@emloc/stage-runtime';
+import { integerOption } from '@emloc/service';
+import { stageOptions } from '@emloc/stage';
 
 /** Options of the trainer. */
 export const trainerOptions = {

@@ -1,6 +1,6 @@
 import type { RefineRequest, StoredObject } from '@emloc/contracts';
 import type { TensorRecord } from '@emloc/pipeline';
-import type { StageAttempt } from '@emloc/stage-runtime';
+import type { StageAttempt } from '@emloc/stage';
 
 import type { TrainingTask } from './contract.js';
 import { refineStage } from './train.js';

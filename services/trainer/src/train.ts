@@ -15,7 +15,7 @@ import {
   storeRecord,
   type StageAttempt,
   type StageHandler,
-} from '@emloc/stage-runtime';
+} from '@emloc/stage';
 
 import type { TrainContract, TrainingOutcome, TrainingTask } from './contract.js';
 import { TrainingLog } from './training-log.js';

@@ -1,4 +1,4 @@
-import type { EngineEvent } from '@emloc/stage-runtime';
+import type { EngineEvent } from '@emloc/stage';
 
 import { TrainingLog } from './training-log.js';
 

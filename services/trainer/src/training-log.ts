@@ -6,7 +6,7 @@ import {
   type LogEntry,
   type TensorRecord,
 } from '@emloc/pipeline';
-import type { EngineEvent } from '@emloc/stage-runtime';
+import type { EngineEvent } from '@emloc/stage';
 
 /** Attribute of records that has a log. */
 const attribute = 'log';

@@ -1,6 +1,6 @@
 import { JobStorageError } from '@emloc/job-storage';
 import type { TensorRecord } from '@emloc/pipeline';
-import type { StageAttempt } from '@emloc/stage-runtime';
+import type { StageAttempt } from '@emloc/stage';
 
 import { stepOf, TrainingStates } from './training-states.js';
 

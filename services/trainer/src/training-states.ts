@@ -1,6 +1,6 @@
 import { tensorKeys } from '@emloc/job-storage';
 import type { TensorRecord } from '@emloc/pipeline';
-import { nameOrDiscard, type StageAttempt } from '@emloc/stage-runtime';
+import { nameOrDiscard, type StageAttempt } from '@emloc/stage';
 
 /**
  * The states of a training stage in the shared storage: the newest is named by the stage's record,

@@ -42,7 +42,7 @@ describe('the lint configuration', () => {
       "export { x } from '@emloc/rpc';",
     ],
     'stage imports the devices by name': [
-      'libs/stage-runtime/src/x.ts',
+      'libs/stage/src/x.ts',
       "export { x } from '@emloc/device-registry';",
     ],
     'engine imports the kit': ['libs/finetune/src/x.ts', "export { x } from '@emloc/rpc';"],
@@ -60,7 +60,10 @@ describe('the lint configuration', () => {
       "import semver from 'semver';\nsemver.valid('1');",
     ],
     'engine imports NATS': ['libs/pipeline/src/x.ts', "export { x } from '@nats-io/nats-core';"],
-    'service-kit imports NATS': ['libs/service-kit/src/x.ts', "export { x } from '@nats-io/kv';"],
+    'the frame of services imports NATS': [
+      'libs/service/src/x.ts',
+      "export { x } from '@nats-io/kv';",
+    ],
     'nats imports NATS': ['libs/nats/src/x.ts', "export { Kvm } from '@nats-io/kv';"],
     'engine loads gRPC': [
       'libs/pipeline/src/x.ts',
@@ -114,7 +117,7 @@ describe('the lint configuration', () => {
 
   it.each([
     ['engine imports NATS', 'no-restricted-imports'],
-    ['service-kit imports NATS', 'no-restricted-imports'],
+    ['the frame of services imports NATS', 'no-restricted-imports'],
     ['engine loads gRPC', 'no-restricted-syntax'],
     ['rpc imports prom-client', 'no-restricted-imports'],
     ['sharp outside the images', 'no-restricted-imports'],

@@ -8,7 +8,7 @@ import {
   prepareJob,
   writeOutcome,
 } from '@emloc/pipeline';
-import type { WorkerContext } from '@emloc/service-kit';
+import type { WorkerContext } from '@emloc/service/worker';
 
 import type { OutcomeTask } from './engine.js';
 import { inspect, inspectModel } from './inspect.js';

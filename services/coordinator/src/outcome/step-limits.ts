@@ -1,5 +1,5 @@
 import { RpcError, toRpcError } from '@emloc/rpc';
-import { isServiceKitError } from '@emloc/service-kit';
+import { isServiceError } from '@emloc/service';
 import { systemClock, type Clock, type Timer } from '@emloc/time';
 
 import type { EngineStep } from './engine.js';
@@ -86,7 +86,7 @@ function what(step: EngineStep): string {
  * again.
  */
 export function errorOfStep(error: unknown, step: EngineStep | null, mostMib: number): unknown {
-  if (isServiceKitError(error, 'WORKER_FAILED') || isServiceKitError(error, 'WORKER_CLOSED')) {
+  if (isServiceError(error, 'WORKER_FAILED') || isServiceError(error, 'WORKER_CLOSED')) {
     const { code } = (error.cause ?? {}) as { readonly code?: unknown };
     if (step !== null && code === 'ERR_WORKER_OUT_OF_MEMORY')
       return refused(step, 'STEP_TOO_LARGE', `${what(step)} took more than ${mostMib} MiB`);

@@ -1,5 +1,5 @@
 import type { TensorRecord, TuneOptions } from '@emloc/pipeline';
-import type { WorkerContract } from '@emloc/service-kit';
+import type { WorkerContract } from '@emloc/service/worker';
 
 import type { AdapterName, EngineStep, Inspection, OutcomeTask, PlannedJob } from './engine.js';
 

@@ -1,5 +1,5 @@
 import type { TensorRecord } from '@emloc/pipeline';
-import { createWorkerHost, moved, type RunOptions, type WorkerHost } from '@emloc/service-kit';
+import { createWorkerHost, moved, type RunOptions, type WorkerHost } from '@emloc/service/worker';
 
 import type { Engine } from './engine.js';
 import { errorOfStep, StepWatch } from './step-limits.js';

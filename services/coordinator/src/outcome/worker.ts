@@ -1,4 +1,4 @@
-import { serveWorker } from '@emloc/service-kit';
+import { serveWorker } from '@emloc/service/worker';
 
 import { runEngineTask } from './engine-tasks.js';
 import type { EngineWorkerContract } from './worker-contract.js';

@@ -9,7 +9,7 @@ import { stageNames, type ServiceName } from '@emloc/local-deployment';
 import { startNatsServer, type NatsServer } from '@emloc/nats/testing';
 import { clientCredentials, RpcChannel, type TlsOptions } from '@emloc/rpc';
 import { connect, type EmlocClient } from '@emloc/sdk';
-import { listening, type Listening, type Spawned } from '@emloc/stage-runtime/testing';
+import { listening, type Listening, type Spawned } from '@emloc/stage/testing';
 
 import { makeLoopbackAuthority, type LoopbackAuthority } from '../../src/secured/certificates.js';
 import { marker } from './marker.js';

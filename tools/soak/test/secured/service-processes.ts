@@ -1,6 +1,6 @@
 import { dist } from '@emloc/deployment/testing';
 import { programsIn, type ServiceName } from '@emloc/local-deployment';
-import { spawnProgram, type Spawned } from '@emloc/stage-runtime/testing';
+import { spawnProgram, type Spawned } from '@emloc/stage/testing';
 
 export function startService(
   service: ServiceName,
