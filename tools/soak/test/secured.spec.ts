@@ -55,7 +55,7 @@ beforeAll(async () => {
   const options = {
     model: join(root, modelPath),
     vramBytes: 64 * 2 ** 20,
-    steps: 120,
+    steps: 60,
     batch: 4,
     calibrationRows: 16,
     maxLength: 96,
