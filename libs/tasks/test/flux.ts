@@ -18,8 +18,15 @@ export function fluxFixture({ hasGuidance = true, promptTokens = 5 } = {}) {
   return { layout, limits: { ...limits, promptTokens } };
 }
 
-/** Weights from a seed, made where they are read. */
+/** Weights from a seed, made once, where they are first read. */
 export function randomSource({ pages }: ModelLayout): LayerSource {
+  const made = new Map<string, Uint8Array>();
+  const make = (page: string, tensor: string, length: number): Uint8Array => {
+    const random = createRandom(1, `${page} ${tensor}`);
+    const values = fillNormal(random, new Float32Array(length / 4));
+    const isNorm = tensor.includes('norm_');
+    return new Uint8Array(values.map((x) => 0.2 * x + (isNorm ? 1 : 0)).buffer);
+  };
   return {
     layers: pages.map(({ name, tensors }) => ({
       name,
@@ -30,10 +37,10 @@ export function randomSource({ pages }: ModelLayout): LayerSource {
       })),
     })),
     read: (layer, tensor, destination) => {
-      const random = createRandom(1, `${at(pages, layer).name} ${tensor}`);
-      const values = fillNormal(random, new Float32Array(destination.byteLength / 4));
-      const isNorm = tensor.includes('norm_');
-      destination.set(new Uint8Array(values.map((x) => 0.2 * x + (isNorm ? 1 : 0)).buffer));
+      const page = at(pages, layer).name;
+      const bytes = made.get(`${page} ${tensor}`) ?? make(page, tensor, destination.byteLength);
+      made.set(`${page} ${tensor}`, bytes);
+      destination.set(bytes);
       return Promise.resolve();
     },
   };

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { healthV1, TrainerService } from '@emloc/contracts';
 import { livenessService } from '@emloc/rpc';
-import { resultOf, startStageProcesses, type StageProcesses } from '@emloc/stage/testing';
+import { resultOf, startStageProcesses, type StageProcess, type StageProcesses } from '@emloc/stage/testing';
 import { until } from '@emloc/time/testing';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
@@ -10,8 +10,11 @@ const names = ['calibrator', 'emulator-builder', 'trainer', 'corrector'] as cons
 const steps = 20;
 
 let stages: StageProcesses;
+/** The one that is called, until it is told to stop. */
+let first: StageProcess;
 beforeAll(async () => {
   stages = await startStageProcesses(names);
+  first = await stages.start('trainer');
 });
 afterAll(() => stages.stop());
 
@@ -57,7 +60,9 @@ async function train(
 }
 
 test.each(names)('%s listens, answers probes and health, and ends in order', async (name) => {
-  const { child, ended, address, http } = await stages.start(name);
+  const { child, ended, address, http } = await stages.start(name, {
+    instance: `${name}-probed`,
+  });
   const health = stages.channelTo(address, null).client(healthV1.Health);
   for (const path of ['livez', 'readyz', 'healthz', 'metrics'])
     expect([path, (await fetch(`${http}/${path}`)).status]).toEqual([path, 200]);
@@ -75,20 +80,16 @@ test('refuses to listen where others can reach it without authentication', async
 });
 
 test('a stage is called with its token only', async () => {
-  const { child, ended, address } = await stages.start('trainer');
   const request = await trainRequest('refused', 1);
   for (const token of [null, 'another-token']) {
     await expect(
-      resultOf(stages.channelTo(address, token).client(TrainerService).train(request)),
+      resultOf(stages.channelTo(first.address, token).client(TrainerService).train(request)),
     ).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
   }
   expect(await stages.storage.stages.read('refused', 'train')).toBeUndefined();
-  child.kill('SIGTERM');
-  expect(await ended).toBe(0);
 });
 
 test('a trainer that is told to stop saves its state; the next one goes on from there and makes the same adapter', async () => {
-  const first = await stages.start('trainer');
   let [step, answers] = [0, 0];
   const whole = train(first.address, await trainRequest('whole', 1), (done) => (step = done));
   await until(() => step > 0, 'training');

@@ -7,6 +7,7 @@ import {
   mkdtemp,
   readdir,
   readFile,
+  rename,
   rm,
   stat,
   symlink,
@@ -179,6 +180,20 @@ describe('a process that is killed while it replaces an adapter', () => {
     return signal;
   }
 
+  /**
+   * Runs it to its end, in a process that is gone afterwards; resolves to what lay on the disk before
+   * each of its calls, in order: the folders that hold the output.
+   */
+  async function record(mode: ReplaceMode, out: string, cwd: string): Promise<readonly string[]> {
+    const records = await mkdtemp(join(home, 'record-'));
+    const args = [program, mode, out, '0', records];
+    const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd, encoding: 'utf8' });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    const found = Array.from({ length: Number(stdout) }, (_, i) => join(records, String(i + 1)));
+    expect((await readdir(records)).length).toBe(found.length);
+    return found;
+  }
+
   /** What the next start does, in this process. */
   async function startNext(mode: 'replace' | 'settle', out: string, cwd: string): Promise<void> {
     const from = process.cwd();
@@ -190,21 +205,36 @@ describe('a process that is killed while it replaces an adapter', () => {
     }
   }
 
-  /** Kills it before every call in turn; `look` sees what is left. Returns the number of calls. */
+  /**
+   * Lays out what is left where it is killed before each call in turn; `look` sees it. That is
+   * recorded in one run; every ninth call is one of a process that is killed indeed. Returns the
+   * number of calls.
+   */
   async function killEverywhere(
     inWorkingFolder: boolean,
     look: (out: string, cwd: string, call: number) => Promise<void>,
   ): Promise<number> {
-    for (let call = 1; ; call += 1) {
-      const folder = join(home, 'at');
-      const out = join(folder, 'out');
+    const folder = join(home, 'at');
+    const out = join(folder, 'out');
+    const cwd = inWorkingFolder ? out : home;
+    const layOut = async (): Promise<void> => {
       await rm(folder, { recursive: true, force: true });
       await mkdir(folder);
       await cp(join(home, 'before'), out, { recursive: true });
-      const cwd = inWorkingFolder ? out : home;
-      if (run('replace', out, call, cwd) === null) return call - 1;
+    };
+    await layOut();
+    const records = await record('replace', out, cwd);
+    for (const [index, left] of records.entries()) {
+      const call = index + 1;
+      await layOut();
+      if (call % 9 === 0) expect(run('replace', out, call, cwd)).toBe('SIGKILL');
+      else {
+        await rm(folder, { recursive: true });
+        await rename(left, folder);
+      }
       await look(out, cwd, call);
     }
+    return records.length;
   }
 
   async function expectSettled(out: string): Promise<void> {
@@ -248,8 +278,10 @@ describe('a process that is killed while it replaces an adapter', () => {
       ]).toContainEqual(adapter);
       expect({ call, hasUserFiles }).toEqual({ call, hasUserFiles: true });
       seen.add(adapter.join());
-      // The next starts are killed, too, each one call later.
-      for (let at = 1; call % 6 === 0 && run('settle', out, at, cwd) !== null; at += 1)
+      // The next starts are killed, too: one at any call, or several, each one call later.
+      for (const left of call % 12 === 6 ? await record('settle', out, cwd) : [])
+        expect(await stateOf(join(left, 'out'))).toEqual({ adapter, hasUserFiles: true });
+      for (let at = 1; call % 12 === 0 && run('settle', out, at, cwd) !== null; at += 1)
         expect(await stateOf(out)).toEqual({ adapter, hasUserFiles: true });
       await startNext('replace', out, cwd);
       await expectSettled(out);
