@@ -8,6 +8,7 @@ import {
   emulatedLinears,
   isUndecided,
   optionsFor,
+  readGivenStart,
   withModality,
   type TuneOptions,
 } from '@emloc/pipeline';
@@ -40,7 +41,7 @@ export async function inspect(options: TuneOptions, onStep: OnStep): Promise<Ins
 }
 
 /**
- * Checks the model, and options against it; patterns against the names of all its layers, so that
+ * Checks the model, and options and an adapter to begin from against it; patterns against the names of all its layers, so that
  * one that takes for ever does so here.
  * @throws the typed errors of each
  */
@@ -51,10 +52,13 @@ export async function inspectModel(options: TuneOptions, onStep: OnStep) {
   onStep('model');
   await using model = await openTrained(options, kind);
   const { layout } = model;
-  const resolved = withModality(options, layout);
   onStep('targets');
-  const adapted = adaptedLinears(layout, options.targets);
+  adaptedLinears(layout, options.targets);
+  onStep('initAdapter');
+  const { options: begun } = await readGivenStart(options, layout);
+  const resolved = withModality(begun, layout);
   onStep('rank');
+  const adapted = adaptedLinears(layout, begun.targets);
   assertRank(resolved.rank, adapted.values());
   onStep('ratios');
   return {
@@ -62,7 +66,11 @@ export async function inspectModel(options: TuneOptions, onStep: OnStep) {
     resolved,
     isEmulated: emulatedLinears({ layout }, resolved).length > 0,
     isUndecided: isUndecided(options),
-    decided: decidedBy(kind, options, resolved),
+    decided: {
+      ...decidedBy(kind, options, resolved),
+      // A switch that is off may not have been asked for, too.
+      ...(begun.useRslora === options.useRslora ? {} : { useRslora: begun.useRslora }),
+    },
   };
 }
 
