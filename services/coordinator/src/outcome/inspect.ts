@@ -52,13 +52,11 @@ export async function inspectModel(options: TuneOptions, onStep: OnStep) {
   onStep('model');
   await using model = await openTrained(options, kind);
   const { layout } = model;
-  onStep('targets');
-  adaptedLinears(layout, options.targets);
-  onStep('initAdapter');
-  const { options: begun } = await readGivenStart(options, layout);
+  const begun = await withStart(options, layout, onStep);
   const resolved = withModality(begun, layout);
-  onStep('rank');
+  onStep('targets');
   const adapted = adaptedLinears(layout, begun.targets);
+  onStep('rank');
   assertRank(resolved.rank, adapted.values());
   onStep('ratios');
   return {
@@ -72,6 +70,21 @@ export async function inspectModel(options: TuneOptions, onStep: OnStep) {
       ...(begun.useRslora === options.useRslora ? {} : { useRslora: begun.useRslora }),
     },
   };
+}
+
+/** With what an adapter to begin from decides; a pattern is tried before it meets that. */
+async function withStart(
+  options: TuneOptions,
+  layout: ModelLayout,
+  onStep: OnStep,
+): Promise<TuneOptions> {
+  if (options.initAdapter === null) return options;
+  onStep('targets');
+  adaptedLinears(layout, options.targets);
+  onStep('initAdapter');
+  const { options: begun } = await readGivenStart(options, layout);
+  onStep('model');
+  return begun;
 }
 
 type Trained = AsyncDisposable & { readonly layout: ModelLayout };
