@@ -41,8 +41,8 @@ export async function inspect(options: TuneOptions, onStep: OnStep): Promise<Ins
 }
 
 /**
- * Checks the model, and options and an adapter to begin from against it; patterns against the names of all its layers, so that
- * one that takes for ever does so here.
+ * Checks the model, and options and an adapter to begin from against it; patterns against the names
+ * of all its layers, so that one that takes for ever does so here.
  * @throws the typed errors of each
  */
 export async function inspectModel(options: TuneOptions, onStep: OnStep) {
