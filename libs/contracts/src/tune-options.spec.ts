@@ -19,6 +19,7 @@ const every: Required<PlainTuneOptions> = {
   moreData: ['/data/b.jsonl', { dataset: 'datasets/2' }],
   dataWeights: '1,0.5,2',
   validation: '/data/v.jsonl',
+  initAdapter: '/models/earlier',
   vramBytes: 17_179_869_184,
   hostBytes: 2 ** 40,
   ratios: ['.*q_proj=0.25', '0.5'],

@@ -22,6 +22,7 @@ export { type Job } from './job/job.js';
 export { type JobReport } from './job/report.js';
 export { emulatedLinears } from './job/emulated-linear.js';
 export { prepareJob } from './job/prepare-job.js';
+export { readGivenStart } from './job/given-start.js';
 export { type StartMode } from './disk/job-folder.js';
 export { type TensorRecord } from './records/tensor-record.js';
 export { adapterToRecord, adapterFromRecord } from './records/adapter.js';

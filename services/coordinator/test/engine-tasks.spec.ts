@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { create, toJson } from '@bufbuild/protobuf';
-import { readPeftAdapter } from '@emloc/checkpoint';
+import { readPeftAdapter, writePeftAdapter } from '@emloc/checkpoint';
 import {
   BuildEmulatorResultSchema,
   CorrectResultSchema,
@@ -11,6 +11,8 @@ import {
   TrainResultSchema,
 } from '@emloc/contracts';
 import { deviceTarget } from '@emloc/device-registry';
+import { initialAdapter } from '@emloc/finetune';
+import { openModel } from '@emloc/models';
 import { adapterToRecord, resolveTuneOptions, tune, type TuneReport } from '@emloc/pipeline';
 
 import { runEngineTask } from '../src/outcome/engine-tasks.js';
@@ -24,6 +26,14 @@ for (const [name, lines] of [
 ] as const)
   writeFileSync(join(folder, name), `${lines.join('\n')}\n`);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** An adapter that a job can begin from. */
+const earlier = join(folder, 'earlier');
+beforeAll(async () => {
+  await using model = await openModel(join(examples, 'models/tiny-qwen2'));
+  const shape = { rank: 3, alpha: 6, useRslora: true, targets: '.*\\.[qv]_proj' };
+  await writePeftAdapter(earlier, initialAdapter(model.layout, shape, 5));
+});
 
 const optionsInto = (
   name: string,
@@ -127,6 +137,7 @@ test.each([
   ['of plain LoRA', { ratios: ['1'] }],
   ['validated on the way', { evalSteps: 1 }],
   ['ended by patience', { evalSteps: 1, patience: 1, learningRate: 10 }],
+  ['begun from an adapter', { initAdapter: earlier }],
   ['with anchors', { anchorSteps: 1, anchorRows: 4 }],
 ])('the outcome %s has the bytes that tune writes', async (_, changes) => {
   const report = await tune(optionsInto('tuned', changes), { target, provenance, overwrite: true });
@@ -223,6 +234,51 @@ test('model and rows are looked at, and any ratio below 1 makes an emulator', as
   });
   await expect(inspect({ model: folder })).rejects.toMatchObject({
     code: expect.stringMatching(/^(CHECKPOINT|MODEL)_/),
+  });
+});
+
+describe('an adapter to begin from', () => {
+  const inspect = (changes: Parameters<typeof optionsInto>[1]) =>
+    runEngineTask(
+      { kind: 'inspect', options: optionsInto('x', { initAdapter: earlier, ...changes }) },
+      context(),
+    );
+
+  test('decides what the job does not say', async () => {
+    expect(await inspect({})).toMatchObject({
+      decided: { rank: 3, alpha: 6, useRslora: true, targets: '(.*\\.)?(q_proj|v_proj)' },
+    });
+    expect(await inspect({ rank: 3, targets: '.*[qv]_proj' })).toMatchObject({
+      decided: { alpha: 6, useRslora: true },
+    });
+  });
+
+  test.each([
+    ['another rank', { rank: 8 }, 'PIPELINE_INVALID_OPTION', /^option rank: 8 given, 3, as/],
+    ['other targets', { targets: '.*k_proj' }, 'PIPELINE_INVALID_OPTION', /initAdapter: it has no/],
+    [
+      'none there',
+      { initAdapter: join(folder, 'none') },
+      'CHECKPOINT_NOT_FOUND',
+      /adapter_config\.json/,
+    ],
+    [
+      'rows for it',
+      { initAdapter: join(folder, 'train.jsonl') },
+      'CHECKPOINT_INVALID_FILE',
+      /train\.jsonl/,
+    ],
+  ])('is refused with %s, in a step of its own', async (_name, changes, code, message) => {
+    const steps: string[] = [];
+    const refused = runEngineTask(
+      { kind: 'inspect', options: optionsInto('x', { initAdapter: earlier, ...changes }) },
+      { ...context(), emit: (step) => void steps.push(step) },
+    );
+    await expect(refused).rejects.toMatchObject({
+      code,
+      message: expect.stringMatching(message) as string,
+    });
+    expect(steps).toEqual(['options', 'model', 'targets', 'initAdapter']);
   });
 });
 

@@ -294,6 +294,28 @@ describe('creating a job', () => {
     ).toBe('job.options.data.dataset');
   });
 
+  test('an adapter to begin from lies inside the roots of models', async () => {
+    const adapter = join(deployment.folder, 'models', 'earlier');
+    mkdirSync(adapter);
+    const outside = 'is not inside one of the folders of --model-roots';
+    for (const [initAdapter, description] of [
+      [deployment.data, outside],
+      [`${adapter}/../../data`, outside],
+      ['/etc', outside],
+      [`${adapter}-of-none`, 'does not exist'],
+      ['earlier', 'must be an absolute path of at most 4096 characters'],
+      ['', 'is required'],
+    ])
+      expect(
+        (await refusal(as('alice').createJob(jobRequest(deployment, { initAdapter }))))
+          .fieldViolations,
+      ).toEqual([{ field: 'job.options.init_adapter', description }]);
+    const link = join(deployment.folder, 'models', 'latest');
+    symlinkSync(adapter, link);
+    const { options } = await as('alice').createJob(jobRequest(deployment, { initAdapter: link }));
+    expect(options?.initAdapter).toBe(adapter);
+  });
+
   test('models that make pictures take folders inside the roots, and uploads that are there', async () => {
     const model = join(deployment.folder, 'models', 'painter');
     const photos = join(deployment.folder, 'data', 'photos');

@@ -51,27 +51,25 @@ describe('rows that show images', () => {
   const shape = ['--steps', '2', '--batch', '4', '--calibration', '6', '--refine-steps', '1'];
   const same = ['--model', model, '--vram', '64MiB', '--date', '2026-01-31', ...shape];
 
-  test('a job over services reads images that were sent with rows, and images beside rows, and gives the bytes and the log of one process', async () => {
+  test('a job over services begins from an adapter, reads images that were sent with rows, and images beside rows, and gives the bytes and the log of one process', async () => {
     const [served, alone] = [join(folder, 'served'), join(folder, 'alone')];
+    const earlier = join(data, 'earlier');
+    const here = ['tune', '--data', rows, '--validation', heldOut, ...same];
+    const device = ['--device', 'cpu', '--threads', '1'];
+    // What is given twice is as it was given last.
+    const short = ['--ratio', '1', '--steps', '1', '--refine-steps', '0', '--rank', '3'];
+    expect(await emloc(...here, ...device, ...short, '--out', earlier)).toMatchObject({ code: 0 });
+    const start = ['--init-adapter', earlier];
     const create = ['jobs', 'create', '--server', server.endpoint];
     const sources = ['--data', rows, '--validation', `server:${heldOut}`];
-    const job = await emloc(...create, ...sources, ...same, '--download', served);
+    const job = await emloc(...create, ...sources, ...same, ...start, '--download', served);
     expect(job).toMatchObject({ code: 0 });
-    const here = [
-      '--data',
-      rows,
-      '--validation',
-      heldOut,
-      ...same,
-      '--device',
-      'cpu',
-      '--threads',
-      '1',
-      '--out',
-      alone,
-    ];
-    expect(await emloc('tune', ...here)).toMatchObject({ code: 0 });
+    expect(await emloc(...here, ...device, ...start, '--out', alone)).toMatchObject({ code: 0 });
     await haveSameBytes('adapter_model.safetensors', served, alone);
+    await haveSameBytes('adapter_config.json', served, alone);
+    const record = JSON.parse(await readFile(join(served, 'emloc.json'), 'utf8')) as unknown;
+    const begun = { sha256: expect.stringMatching(/^[0-9a-f]{64}$/) as string };
+    expect(record).toMatchObject({ lora: { rank: 3, start: begun } });
     const [over, in1] = await Promise.all([served, alone].map(loggedTraining));
     expect(over).toHaveLength(6);
     expect(over).toEqual(in1);

@@ -11,14 +11,15 @@ export interface Serving {
 }
 
 /**
- * Starts one that sees the examples' models and a folder of data; its state goes to `state` of
- * `folder`.
+ * Starts one that sees the examples' models and a folder of data and adapters; its state goes to
+ * `state` of `folder`.
  */
 export async function startServing(folder: string, data: string): Promise<Serving> {
   const command = join(root, 'tools/cli/bin/emloc.cjs');
   const args = ['serve', '--port', '0', '--json', '--device', 'cpu', '--threads', '1'];
-  const folders = ['--state-dir', join(folder, 'state'), '--model-root', join(root, 'examples')];
-  const child = spawn(process.execPath, [command, ...args, ...folders, '--data-root', data], {
+  const state = ['--state-dir', join(folder, 'state')];
+  const roots = ['--model-root', join(root, 'examples'), '--model-root', data, '--data-root', data];
+  const child = spawn(process.execPath, [command, ...args, ...state, ...roots], {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   const closed = new Promise((resolve) => child.once('close', resolve));

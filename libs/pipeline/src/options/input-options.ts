@@ -46,7 +46,11 @@ export const inputOptions = Object.freeze({
     default: null,
     flag: '--init-adapter <dir>',
     help: 'PEFT or diffusers adapter that training begins from, whose rank, alpha and targets the job has (default: a fresh one)',
-    commands: tuning,
+    helpIn: {
+      jobs: 'PEFT or diffusers adapter as the server sees it, in a folder of its models, that training begins from, whose rank, alpha and targets the job has (default: a fresh one)',
+    },
+    commands: job,
+    field: 'init_adapter',
     decides: false,
   }),
   data: text({

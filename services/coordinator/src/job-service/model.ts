@@ -46,6 +46,23 @@ export async function checkModel(
   }
 }
 
+/**
+ * Where an adapter is that training begins from: a folder or a file, inside a root of models; null:
+ * none was asked for.
+ */
+export async function checkInitAdapter(
+  field: string,
+  path: string | null | undefined,
+  { modelRoots }: Pick<ModelLimits, 'modelRoots'>,
+): Promise<ConfinedPath | { readonly path: null }> {
+  if (path === undefined || path === null) return { path: null };
+  return confine(field, path, {
+    roots: modelRoots,
+    option: 'model-roots',
+    kind: 'folder or file',
+  });
+}
+
 /** The kind of a model, or what is wrong with it. */
 export async function checkKind(
   field: string,

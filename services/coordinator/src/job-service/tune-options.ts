@@ -17,7 +17,7 @@ import {
 } from '@emloc/pipeline';
 import { invalidRequest, type FieldViolation } from '@emloc/rpc';
 
-import { checkKind, checkModel, type ModelLimits } from './model.js';
+import { checkInitAdapter, checkKind, checkModel, type ModelLimits } from './model.js';
 import { checkSources, sourceNames, type SourceLimits, type SourceObjects } from './sources.js';
 
 /** What a client may ask for. */
@@ -38,7 +38,7 @@ const maxTextLength = 1000;
 const maxTexts = 1000;
 
 /** Options that are checked where they lead. */
-const places: readonly string[] = ['model', 'moreData', ...sourceNames];
+const places: readonly string[] = ['model', 'initAdapter', 'moreData', ...sourceNames];
 
 /**
  * Checks everything that needs neither the model nor a device.
@@ -53,16 +53,19 @@ export async function checkTuneOptions(
   const given = fromTuneOptionsMessage(message ?? create(TuneOptionsSchema));
   const model = await checkModel(`${prefix}.model`, given.model, limits);
   const kind = 'path' in model ? await checkKind(`${prefix}.model`, model.path, limits) : model;
+  const start = await checkInitAdapter(`${prefix}.init_adapter`, given.initAdapter, limits);
   const sources = await checkSources(given, 'kind' in kind ? kind.kind : null, {
     ...limits,
     prefix,
   });
   const violations = [
     ...('violation' in kind ? [kind.violation] : []),
+    ...('violation' in start ? [start.violation] : []),
     ...sources.violations,
     ...valueViolations(given, prefix, limits),
   ];
-  if (violations.length > 0 || 'violation' in model) throw invalidRequest(violations);
+  if (violations.length > 0 || 'violation' in model || 'violation' in start)
+    throw invalidRequest(violations);
   const { ratios: _none, ...defaults } = defaultTuneOptions;
   const set = Object.fromEntries(
     Object.entries(given).filter(([, value]) => value !== undefined && value !== null),
@@ -71,6 +74,7 @@ export async function checkTuneOptions(
     ...defaults,
     ...set,
     model: model.path,
+    initAdapter: start.path,
     ...sources.plain,
   };
   return { message: toTuneOptionsMessage(plain), plain, ...sources.objects };

@@ -67,7 +67,15 @@ export const maxInspectedBytes = 64 * 1024 * 1024;
 
 /** Steps of an inspection or a plan, in their order; each has a limit of time of its own. */
 export type EngineStep =
-  'options' | 'model' | 'targets' | 'rank' | 'ratios' | 'data' | 'validation' | 'plan';
+  | 'options'
+  | 'model'
+  | 'targets'
+  | 'initAdapter'
+  | 'rank'
+  | 'ratios'
+  | 'data'
+  | 'validation'
+  | 'plan';
 
 /** Work of the engine that needs no device; runs beside the thread that serves. */
 export interface Engine {

@@ -8,6 +8,7 @@ import {
   emulatedLinears,
   isUndecided,
   optionsFor,
+  readGivenStart,
   withModality,
   type TuneOptions,
 } from '@emloc/pipeline';
@@ -40,8 +41,8 @@ export async function inspect(options: TuneOptions, onStep: OnStep): Promise<Ins
 }
 
 /**
- * Checks the model, and options against it; patterns against the names of all its layers, so that
- * one that takes for ever does so here.
+ * Checks the model, and options and an adapter to begin from against it; patterns against the names
+ * of all its layers, so that one that takes for ever does so here.
  * @throws the typed errors of each
  */
 export async function inspectModel(options: TuneOptions, onStep: OnStep) {
@@ -51,9 +52,10 @@ export async function inspectModel(options: TuneOptions, onStep: OnStep) {
   onStep('model');
   await using model = await openTrained(options, kind);
   const { layout } = model;
-  const resolved = withModality(options, layout);
+  const begun = await withStart(options, layout, onStep);
+  const resolved = withModality(begun, layout);
   onStep('targets');
-  const adapted = adaptedLinears(layout, options.targets);
+  const adapted = adaptedLinears(layout, begun.targets);
   onStep('rank');
   assertRank(resolved.rank, adapted.values());
   onStep('ratios');
@@ -62,8 +64,27 @@ export async function inspectModel(options: TuneOptions, onStep: OnStep) {
     resolved,
     isEmulated: emulatedLinears({ layout }, resolved).length > 0,
     isUndecided: isUndecided(options),
-    decided: decidedBy(kind, options, resolved),
+    decided: {
+      ...decidedBy(kind, options, resolved),
+      // A switch that is off may not have been asked for, too.
+      ...(begun.useRslora === options.useRslora ? {} : { useRslora: begun.useRslora }),
+    },
   };
+}
+
+/** With what an adapter to begin from decides; a pattern is tried before it meets that. */
+async function withStart(
+  options: TuneOptions,
+  layout: ModelLayout,
+  onStep: OnStep,
+): Promise<TuneOptions> {
+  if (options.initAdapter === null) return options;
+  onStep('targets');
+  adaptedLinears(layout, options.targets);
+  onStep('initAdapter');
+  const { options: begun } = await readGivenStart(options, layout);
+  onStep('model');
+  return begun;
 }
 
 type Trained = AsyncDisposable & { readonly layout: ModelLayout };

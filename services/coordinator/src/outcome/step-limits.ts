@@ -18,6 +18,7 @@ const rules: Readonly<Record<EngineStep, StepRule>> = Object.freeze({
   options: { mostMs: 10_000, field: null },
   model: { mostMs: 20_000, field: 'model' },
   targets: { mostMs: 2000, field: 'targets' },
+  initAdapter: { mostMs: 20_000, field: 'init_adapter' },
   rank: { mostMs: 2000, field: 'rank' },
   ratios: { mostMs: 2000, field: 'ratios' },
   data: { mostMs: 20_000, field: 'data' },
