@@ -1,7 +1,7 @@
 // Replaces an output, or settles one, and is killed before one of the calls that change the disk:
-// MODE FOLDER CALL [RECORD]. Call 0 is never reached. With `fill` it is not killed: from the call on
-// that takes space, counted apart, the disk is full. Into the folder RECORD it copies, before every
-// call, what lies beside the output and there: what a kill at that call would leave.
+// MODE FOLDER CALL [RECORD]. Call 0 is never reached. With `fill` it is not killed: from the call
+// on that takes space, counted apart, the disk is full. Into the folder RECORD it copies, before
+// every call, what lies beside the output and there: what a kill at that call would leave.
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { dirname, join } from 'node:path';

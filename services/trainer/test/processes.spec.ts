@@ -2,7 +2,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { healthV1, TrainerService } from '@emloc/contracts';
 import { livenessService } from '@emloc/rpc';
-import { resultOf, startStageProcesses, type StageProcess, type StageProcesses } from '@emloc/stage/testing';
+import {
+  resultOf,
+  startStageProcesses,
+  type StageProcess,
+  type StageProcesses,
+} from '@emloc/stage/testing';
 import { until } from '@emloc/time/testing';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));

@@ -181,8 +181,8 @@ describe('a process that is killed while it replaces an adapter', () => {
   }
 
   /**
-   * Runs it to its end, in a process that is gone afterwards; resolves to what lay on the disk before
-   * each of its calls, in order: the folders that hold the output.
+   * Runs it to its end, in a process that is gone afterwards; resolves to what lay on the disk
+   * before each of its calls, in order: the folders that hold the output.
    */
   async function record(mode: ReplaceMode, out: string, cwd: string): Promise<readonly string[]> {
     const records = await mkdtemp(join(home, 'record-'));
