@@ -251,7 +251,7 @@ export const trainingOptions = Object.freeze({
     choices: factorsChoices,
     default: 'auto',
     flag: '--factors <way>',
-    help: 'how factors are found: exact solves the whole eigenproblem in float64, fast works in float32 and checks the error, auto takes what is cheaper on the CPU and exact on CUDA',
+    help: 'how factors are found: exact solves the whole eigenproblem in float64, fast works in float32 and checks the error, auto takes what is cheaper',
     commands: job,
     field: 'factors',
   }),
