@@ -291,6 +291,11 @@ describe('emloc', () => {
       () => ['tune', ...job(), '--card', 'h100', '--out', join(outputs, 'card')],
       /CLI_USAGE: .*--card.*an option of plan/,
     ],
+    [
+      'more memory than a card has',
+      () => ['plan', ...job(), '--card', 'l4', '--vram', '25GiB'],
+      /CLI_USAGE: --vram 25\.00 GiB .*NVIDIA L4 has 24\.00 GiB/,
+    ],
     ['an unknown device', () => ['info', '--device', 'abacus', '--json'], /abacus/],
     [
       'a folder that is no model',
