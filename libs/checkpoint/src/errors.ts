@@ -2,7 +2,7 @@ import { firstError } from '@emloc/checked';
 import { FileRefusal } from '@emloc/untrusted';
 
 /**
- * Codes of everything that reading and writing of checkpoints refuses; `docs/reference/errors.md`
+ * Codes of everything that reading and writing of checkpoints refuses; `docs/errors.md`
  * explains each.
  */
 export type CheckpointErrorCode =

@@ -1,4 +1,4 @@
-/** Codes of everything the data set library refuses; `docs/reference/errors.md` explains each. */
+/** Codes of everything the data set library refuses; `docs/errors.md` explains each. */
 export type DatasetErrorCode =
   | 'DATASET_UNREADABLE'
   | 'DATASET_INVALID_ROW'

@@ -1,5 +1,5 @@
 /**
- * Codes of devices that are asked for in a way nobody understands; `docs/reference/errors.md`
+ * Codes of devices that are asked for in a way nobody understands; `docs/errors.md`
  * explains each.
  */
 export type DeviceRegistryErrorCode = 'DEVICE_UNKNOWN' | 'DEVICE_INVALID_OPTION';

@@ -1,4 +1,4 @@
-/** Codes of everything a device refuses; `docs/reference/errors.md` explains each. */
+/** Codes of everything a device refuses; `docs/errors.md` explains each. */
 export type DeviceErrorCode =
   | 'DEVICE_OUT_OF_BUDGET'
   | 'DEVICE_OUT_OF_MEMORY'

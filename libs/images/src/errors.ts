@@ -1,4 +1,4 @@
-/** Codes of everything the image library refuses; `docs/reference/errors.md` explains each. */
+/** Codes of everything the image library refuses; `docs/errors.md` explains each. */
 export type ImageErrorCode =
   | 'IMAGE_UNREADABLE'
   | 'IMAGE_UNSUPPORTED_FORMAT'

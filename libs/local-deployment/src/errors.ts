@@ -1,5 +1,5 @@
 /**
- * Codes of what a local deployment refuses or gives up on; `docs/reference/errors.md` explains
+ * Codes of what a local deployment refuses or gives up on; `docs/errors.md` explains
  * each.
  */
 export type LocalDeploymentErrorCode =

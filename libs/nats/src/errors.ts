@@ -1,5 +1,5 @@
 /**
- * Codes of everything that is refused or given up here; `docs/reference/errors.md` explains each.
+ * Codes of everything that is refused or given up here; `docs/errors.md` explains each.
  */
 export type NatsErrorCode =
   | 'NATS_SERVER_NOT_FOUND'

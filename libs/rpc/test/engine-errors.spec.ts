@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 
 import { codesByEngineCode } from '../src/engine-errors.js';
 
-/** Codes of docs/reference/errors.md, by the title of their section. */
+/** Codes of docs/errors.md, by the title of their section. */
 function catalogue(): Map<string, string[]> {
-  const file = new URL('../../../docs/reference/errors.md', import.meta.url);
+  const file = new URL('../../../docs/errors.md', import.meta.url);
   const sections = readFileSync(file, 'utf8').split(/^## /m).slice(1);
   return new Map(
     sections.map((text) => [

@@ -3,7 +3,7 @@ import { isRpcError, type FieldViolation, type RpcCode, type RpcError } from '@e
 import { stageNameOf, type StageName } from './stages.js';
 
 /**
- * Codes of what the client itself refuses or gives up on; `docs/reference/errors.md` explains each.
+ * Codes of what the client itself refuses or gives up on; `docs/errors.md` explains each.
  */
 export type SdkErrorCode =
   | 'SDK_OPTION_INVALID'
@@ -23,7 +23,7 @@ export type SdkErrorCode =
 export interface Failure {
   /** gRPC's name for the kind of failure. */
   readonly code: RpcCode;
-  /** The fixed code of `docs/reference/errors.md` where there is one, else `code`. */
+  /** The fixed code of `docs/errors.md` where there is one, else `code`. */
   readonly reason: string;
   /** Names the thing, the value and the limit. */
   readonly message: string;

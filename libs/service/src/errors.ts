@@ -1,6 +1,6 @@
 /**
  * Codes of everything that the frame of a service refuses or gives up on;
- * `docs/reference/errors.md` explains each.
+ * `docs/errors.md` explains each.
  */
 export type ServiceErrorCode = 'OPTION_INVALID' | 'WORKER_FAILED' | 'WORKER_CLOSED';
 

@@ -20,12 +20,12 @@ const codeProperties = /\breadonly code\s*=\s*('[A-Z0-9_]+')/g;
  */
 const thrown = /\bnew (?!RpcError)\w+Error\(\s*('[A-Z0-9_]+')/g;
 
-describe('docs/reference/errors.md', () => {
+describe('docs/errors.md', () => {
   const sources = sourceFolders.flatMap(sourcesUnder);
   const declared = new Set(
     sources.flatMap((text) => [...codesIn(text, codeTypes), ...codesIn(text, codeProperties)]),
   );
-  const documented = documentedCodes(readFileSync(join(root, 'docs/reference/errors.md'), 'utf8'));
+  const documented = documentedCodes(readFileSync(join(root, 'docs/errors.md'), 'utf8'));
 
   it('is compared with the codes of all libraries and the command', () => {
     expect(sources.length).toBeGreaterThan(150);

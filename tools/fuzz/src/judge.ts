@@ -42,7 +42,7 @@ export function refusalOf(error: unknown): Outcome {
   };
 }
 
-/** The codes of docs/reference/errors.md. */
+/** The codes of docs/errors.md. */
 export function documentedCodes(text: string): ReadonlySet<string> {
   return new Set([...text.matchAll(/^\| `([A-Z][A-Z0-9_]*)`/gm)].map(([, code]) => code ?? ''));
 }

@@ -22,9 +22,7 @@ export interface HereRunner extends AsyncDisposable {
 /** Runs cases that are read in processes of their own. */
 export function runHere(place: Workplace): HereRunner {
   const opened = new Map<string, Promise<OwnTarget>>();
-  const codes = readFile(join(place.root, 'docs/reference/errors.md'), 'utf8').then(
-    documentedCodes,
-  );
+  const codes = readFile(join(place.root, 'docs/errors.md'), 'utf8').then(documentedCodes);
   return {
     run: async ({ target: name, seed, index }) => {
       const opening = opened.get(name) ?? openers[name]?.(place);

@@ -10,7 +10,7 @@ import { threadTargets } from './targets/index.js';
 import type { CaseReport, CaseRequest } from './thread-messages.js';
 
 const place = workerData as Workplace;
-const codes = documentedCodes(await readFile(join(place.root, 'docs/reference/errors.md'), 'utf8'));
+const codes = documentedCodes(await readFile(join(place.root, 'docs/errors.md'), 'utf8'));
 const opened = new Map<string, Promise<Target>>();
 
 parentPort?.on('message', (request: CaseRequest) => {

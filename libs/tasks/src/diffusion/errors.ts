@@ -1,4 +1,4 @@
-/** Codes of what making images refuses; `docs/reference/errors.md` explains each. */
+/** Codes of what making images refuses; `docs/errors.md` explains each. */
 export type DiffusionErrorCode = 'DIFFUSION_INVALID_OPTION' | 'DIFFUSION_INVALID_SIZE';
 
 /** The one error type of drawing, scoring and sampling images. */

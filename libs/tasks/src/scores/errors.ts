@@ -1,4 +1,4 @@
-/** Codes of what scoring answers refuses; `docs/reference/errors.md` explains each. */
+/** Codes of what scoring answers refuses; `docs/errors.md` explains each. */
 export type ScoreErrorCode = 'SCORE_NO_GOLD' | 'SCORE_INVALID_REFERENCE' | 'SCORE_NO_ROWS';
 
 /** The one error type of scores. `message` never holds text of a row. */

@@ -12,7 +12,7 @@ class SystemError extends Error {
   readonly code = 'CLI_SYSTEM_ERROR';
 }
 
-/** Whether an error has a code of docs/reference/errors.md, or one of gRPC's. */
+/** Whether an error has a code of docs/errors.md, or one of gRPC's. */
 export function isCoded(error: unknown): error is Error & { readonly code: string } {
   if (!(error instanceof Error) || !('code' in error)) return false;
   const { code } = error;

@@ -13,7 +13,7 @@ export function commandsPage(commands: readonly NamedCommand[]): string {
     '# Commands',
     '',
     'What `emloc COMMAND --help` says. Every command has `--json`, one document on stdout with everything else on stderr, and ends with one of the [exit codes](exit-codes.md); errors carry',
-    'a [code](errors.md). Made from `tools/cli/src/commands` by `UPDATE_DOCS=1 npm run jest -- tools/cli/src/reference`.',
+    'a [code](../errors.md). Made from `tools/cli/src/commands` by `UPDATE_DOCS=1 npm run jest -- tools/cli/src/reference`.',
     '',
     ...table(['command', 'what it does'], commands.map(linkOf)),
     '',

@@ -80,10 +80,10 @@ export function failureProblems(error: Job['error'], documented: ReadonlySet<str
 
 /** Codes with a line of their own in the documentation. */
 export async function documentedCodes(root: string): Promise<ReadonlySet<string>> {
-  const text = await readFile(join(root, 'docs/reference/errors.md'), 'utf8');
+  const text = await readFile(join(root, 'docs/errors.md'), 'utf8');
   const codes = new Set(
     [...text.matchAll(/^\| `([A-Z][A-Z0-9_]+)`/gm)].flatMap(([, code]) => code ?? []),
   );
-  if (codes.size === 0) throw new Error('docs/reference/errors.md documents no code');
+  if (codes.size === 0) throw new Error('docs/errors.md documents no code');
   return codes;
 }
