@@ -3,7 +3,7 @@ import type { Tensor } from '@emloc/device';
 
 import { SavedBlock } from './backward.js';
 import { hasRows, rowsOf, type BlockBindings } from './bindings.js';
-import type { GradientPlan } from './gradient-plan.js';
+import type { GradientPlan, RunAgain } from './gradient-plan.js';
 import type { ForwardContext, Operation, ResultDType } from './operations/operation.js';
 import type { Program } from './program.js';
 import type { Value } from './value.js';
@@ -30,7 +30,7 @@ export function inferBlock(
   bindings: BlockBindings,
   inputs: Streams,
 ): BlockOutcome {
-  using run = new ForwardRun(program, bindings, inputs, null);
+  using run = new ForwardRun(program, bindings, inputs, { saved: null });
   return run.run();
 }
 
@@ -46,8 +46,32 @@ export function forwardBlock(
 ): BlockForward {
   const saved = new SavedBlock(program, plan);
   try {
-    using run = new ForwardRun(program, bindings, inputs, saved);
+    using run = new ForwardRun(program, bindings, inputs, { saved });
     return { ...run.run(), saved };
+  } catch (error) {
+    saved.dispose();
+    throw error;
+  }
+}
+
+/**
+ * What `forwardBlock` keeps, once more and to the same bits, for the backward that follows: neither
+ * outputs nor what only they need are made, unless something looks at the linears. A loss gives its
+ * results.
+ */
+export function forwardBlockAgain(
+  program: Program,
+  bindings: BlockBindings,
+  inputs: Streams,
+  plan: GradientPlan,
+): Omit<BlockForward, 'outputs'> {
+  const saved = new SavedBlock(program, plan);
+  try {
+    const again = bindings.onLinear ? null : plan.again;
+    using run = new ForwardRun(program, bindings, inputs, { saved, again });
+    const { outputs, results } = run.run();
+    for (const tensor of outputs.values()) tensor.dispose();
+    return { results, saved };
   } catch (error) {
     saved.dispose();
     throw error;
@@ -64,14 +88,19 @@ class ForwardRun implements ForwardContext, Disposable {
   #auxiliary: Tensor[] = [];
   /** Outputs and results are the caller's. */
   #isDone = false;
+  private readonly saved: SavedBlock | null;
+  /** By operation; null: all of every one, and the outputs are wanted. */
+  readonly #again: readonly RunAgain[] | null;
 
   constructor(
     private readonly program: Program,
     readonly bindings: BlockBindings,
     streams: Streams,
-    private readonly saved: SavedBlock | null,
+    { saved, again = null }: { saved: SavedBlock | null; again?: readonly RunAgain[] | null },
   ) {
-    this.#lastUse = lastUses(program);
+    this.saved = saved;
+    this.#again = again;
+    this.#lastUse = lastUses(program, again);
     this.#inputs = new Set([...program.inputs.values()].map(({ id }) => id));
     for (const [stream, { id }] of program.inputs) this.#alive.set(id, get(streams, stream));
   }
@@ -83,12 +112,16 @@ class ForwardRun implements ForwardContext, Disposable {
       this.#settleAuxiliary();
       for (const value of [...operation.inputs, ...operation.outputs]) this.#dropIfDead(value);
     }
-    // A stream may be a value that another stream is, too, or that was read.
+    if (!this.#again) this.#takeOutputs();
+    this.#isDone = true;
+    return { outputs: this.#outputs, results: this.#results };
+  }
+
+  /** A stream may be a value that another stream is, too, or that was read. */
+  #takeOutputs(): void {
     for (const [stream, value] of this.program.outputs)
       this.#outputs.set(stream, this.get(value).retain());
     for (const value of new Set(this.program.outputs.values())) this.#drop(value);
-    this.#isDone = true;
-    return { outputs: this.#outputs, results: this.#results };
   }
 
   [Symbol.dispose](): void {
@@ -100,8 +133,14 @@ class ForwardRun implements ForwardContext, Disposable {
 
   /** Where its outputs have no rows there is nothing to compute, only their tensors to make. */
   #forward(operation: Operation): void {
-    if (hasRows(this.bindings, operation)) operation.forward(this);
-    else for (const output of operation.outputs) this.create(output);
+    const extent = this.#again ? at(this.#again, this.#index) : 'whole';
+    if (extent === 'nothing') return;
+    if (hasRows(this.bindings, operation)) {
+      if (extent === 'auxiliaries') operation.forwardAux?.(this);
+      else operation.forward(this);
+    } else if (extent === 'whole') {
+      for (const output of operation.outputs) this.create(output);
+    }
   }
 
   rows(value: Value): number {
@@ -202,14 +241,15 @@ class ForwardRun implements ForwardContext, Disposable {
 }
 
 /**
- * Index of the last operation that reads each value, of the one that makes it where none does; the
- * outputs are never dropped.
+ * Index of the last operation that reads each value, of the one that makes it where none does. Of
+ * outputs only where they are not wanted, as in a run again; they are never dropped else.
  */
-function lastUses(program: Program): Map<number, number> {
+function lastUses(program: Program, again: readonly RunAgain[] | null): Map<number, number> {
   const last = new Map<number, number>();
   for (const [index, { inputs, outputs }] of program.operations.entries()) {
+    if (again?.[index] === 'nothing') continue;
     for (const { id } of [...inputs, ...outputs]) last.set(id, index);
   }
-  for (const { id } of program.outputs.values()) last.delete(id);
+  if (!again) for (const { id } of program.outputs.values()) last.delete(id);
   return last;
 }

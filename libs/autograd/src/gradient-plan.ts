@@ -15,6 +15,9 @@ export interface Differentiation {
   readonly inputs: ReadonlySet<string>;
 }
 
+/** What a forward that is run again for the backward alone does of an operation. */
+export type RunAgain = 'whole' | 'auxiliaries' | 'nothing';
+
 /**
  * What a forward must keep so that the backward can run; decided once per program, from the program
  * alone.
@@ -28,6 +31,8 @@ export interface GradientPlan {
    * operation.
    */
   readonly recomputed: ReadonlyMap<number, number>;
+  /** Per operation: what makes the kept values and the auxiliaries once more. */
+  readonly again: readonly RunAgain[];
   /** Per operation: whether the backward visits it. */
   readonly visited: readonly boolean[];
   /** Per operation: values that the backward needs for the last time there. */
@@ -78,7 +83,30 @@ export function planGradients(program: Program, wanted: Differentiation): Gradie
 
   const lastUses: number[][] = operations.map(() => []);
   for (const [value, index] of lastUse) at(lastUses, index).push(value);
-  return { needsGradient: needs, kept, recomputed, visited, lastUses };
+  const leavesAux = operations.map(
+    (operation, index) =>
+      at(visited, index) && (operation.leavesAux?.(isAdapted(operation, wanted)) ?? false),
+  );
+  const again = runAgain(operations, kept, leavesAux);
+  return { needsGradient: needs, kept, recomputed, again, visited, lastUses };
+}
+
+/** Without what nothing reads: a block's last product and sum, most often. */
+function runAgain(
+  operations: readonly Operation[],
+  kept: ReadonlySet<number>,
+  leavesAux: readonly boolean[],
+): readonly RunAgain[] {
+  const read = new Set(kept);
+  const again = operations.map((): RunAgain => 'nothing');
+  for (let index = operations.length - 1; index >= 0; index -= 1) {
+    const { inputs, outputs, forwardAux } = at(operations, index);
+    const isRead = outputs.some(({ id }) => read.has(id));
+    if (!isRead && !leavesAux[index]) continue;
+    again[index] = isRead || !forwardAux ? 'whole' : 'auxiliaries';
+    for (const { id } of inputs) read.add(id);
+  }
+  return again;
 }
 
 /** The streams that a block writes whose gradient leads to an adapter or a wanted input. */

@@ -20,6 +20,7 @@ export {
   type BlockForward,
   type BlockOutcome,
   forwardBlock,
+  forwardBlockAgain,
   inferBlock,
   type Streams,
 } from './forward.js';

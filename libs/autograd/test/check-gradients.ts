@@ -2,7 +2,7 @@ import { at, get } from '@emloc/checked';
 import type { Tensor } from '@emloc/device';
 
 import { backwardBlock, type BackwardInputs, type SavedBlock } from '../src/backward.js';
-import { forwardBlock, inferBlock } from '../src/forward.js';
+import { forwardBlock, forwardBlockAgain, inferBlock } from '../src/forward.js';
 import { planGradients } from '../src/gradient-plan.js';
 import type { Program } from '../src/program.js';
 import { BlockFixture, rows, values, type BlockOptions } from './fixtures.js';
@@ -41,15 +41,28 @@ async function scalarOf(fixture: BlockFixture): Promise<number> {
   return result.reduce((sum, value, index) => sum + value * at(weights, index), 0);
 }
 
+/** What one forward keeps, or what is made once more of it. */
+function keptBy(
+  way: 'forward' | 'again',
+  ...parameters: Parameters<typeof forwardBlock>
+): SavedBlock {
+  if (way === 'again') return forwardBlockAgain(...parameters).saved;
+  const { output, saved } = forward(...parameters);
+  output.dispose();
+  return saved;
+}
+
 /** Gradients by the engine: of the adapters' matrices and, where asked for, of the input as `x`. */
 export async function gradientsOf(
   fixture: BlockFixture,
   inputNeedsGradient: boolean,
+  way: 'forward' | 'again' = 'forward',
 ): Promise<Map<string, Float32Array>> {
   const { device, program } = fixture;
   const bindings = fixture.bind(true);
   const inputs = fixture.inputs();
-  const { output, saved } = forward(
+  const saved = keptBy(
+    way,
     program,
     bindings,
     inputs,
@@ -58,7 +71,6 @@ export async function gradientsOf(
       inputs: new Set(inputNeedsGradient ? ['x'] : []),
     }),
   );
-  output.dispose();
   const weights = outputWeights(fixture.program);
   const dOut = device.tensor(
     { bytes: new Uint8Array(weights.buffer), dtype: 'float32' },
@@ -111,6 +123,7 @@ export async function expectGradients(
   for (const [stream, numbers] of Object.entries(integers))
     fixture.integerStreams.set(stream, numbers);
   const found = await gradientsOf(fixture, true);
+  expect(await gradientsOf(fixture, true, 'again')).toEqual(found);
   expect([...found.keys()].sort()).toEqual([...fixture.parameters, 'x'].sort());
   for (const [name, gradient] of found) {
     const expected = await differencesOf(fixture, name);

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import {
   backwardBlock,
-  forwardBlock,
+  forwardBlockAgain,
   planGradients,
   type BlockBindings,
   type GradientObserver,
@@ -217,12 +217,11 @@ export class BreadthFirstGradients implements Disposable {
     },
   ): Promise<ReadonlyMap<string, Tensor>> {
     const { plan, bindings, inputs } = run;
-    const { outputs, results, saved } = forwardBlock(program, bindings, inputs, plan);
+    const { results, saved } = forwardBlockAgain(program, bindings, inputs, plan);
     const waiting = at(this.#gradients, run.index);
     const gradients = new Map<string, Tensor>();
     try {
       {
-        using _outputs = new Held(outputs);
         using held = new Held(results);
         await this.#readLosses(held.tensors);
       }

@@ -1,6 +1,7 @@
 import {
   backwardBlock,
   forwardBlock,
+  forwardBlockAgain,
   planGradients,
   type BlockBindings,
   type BlockForward,
@@ -175,20 +176,15 @@ class MicroBatchRun {
     const { block } = visit;
     const bindings = this.#bind(visit);
     const inputs = get(this.#inputs, block.index);
-    const saved = this.#saved.get(block.index) ?? this.#recompute(visit, bindings);
+    const saved =
+      this.#saved.get(block.index) ??
+      forwardBlockAgain(block.program, bindings, inputs, this.#plan(block)).saved;
     this.#saved.delete(block.index);
     const gradients = this.#takeGradients(block);
     for (const [stream, gradient] of backwardBlock(saved, { bindings, inputs, gradients }))
       this.#addGradient(stream, gradient);
     this.#inputs.delete(block.index);
     disposeAll(inputs);
-  }
-
-  #recompute(visit: BlockVisit, bindings: BlockBindings): SavedBlock {
-    const { outputs, results, saved } = this.#run(visit, bindings);
-    disposeAll(outputs);
-    disposeAll(results);
-    return saved;
   }
 
   #run({ block }: BlockVisit, bindings: BlockBindings): BlockForward {

@@ -50,6 +50,7 @@ export function attention(block: ProgramBuilder, shape: AttentionShape): Value {
     isCheap: false,
     isForwardOnly: relativeBias !== undefined,
     saves: () => [q, k, v, out],
+    leavesAux: () => true,
 
     forward(context) {
       const { bindings } = context;

@@ -45,6 +45,7 @@ export function gatedDeltaRule(block: ProgramBuilder, shape: GatedDeltaRuleShape
     outputs: [out],
     isCheap: false,
     saves: () => inputs,
+    leavesAux: () => true,
 
     forward(context) {
       const { bindings } = context;

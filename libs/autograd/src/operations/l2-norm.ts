@@ -15,6 +15,7 @@ export function l2Norm(block: ProgramBuilder, x: Value, shape: L2NormShape): Val
     outputs: [out],
     isCheap: true,
     saves: () => [x],
+    leavesAux: () => true,
 
     forward(context) {
       const inverseNorm = context.aux([context.rows(x), heads], 'float32', 'l2Norm.inverseNorm');

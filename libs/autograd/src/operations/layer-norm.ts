@@ -22,6 +22,7 @@ export function layerNorm(block: ProgramBuilder, x: Value, shape: LayerNormShape
     outputs: [out],
     isCheap: true,
     saves: () => [x],
+    leavesAux: () => true,
 
     forward(context) {
       const rows = [context.rows(x)];

@@ -21,7 +21,9 @@ export function linear(block: ProgramBuilder, x: Value, declaration: LinearDecla
     linear: name,
     isCheap: false,
     saves: (isAdapted) => (isAdapted ? [x] : []),
+    leavesAux: (isAdapted) => isAdapted,
     forward: (context) => forward(context, { x, out, name }),
+    forwardAux: (context) => forwardAux(context, { x, name }),
     backward: (context) => backward(context, { x, name }),
   });
   return out;
@@ -48,6 +50,20 @@ function forward(
     if (adapter) applyAdapter(context, { x, input, output, adapter, name, accumulate: true });
     if (weights.bias) bindings.device.kernels.addBias({ bias: weights.bias, out: output });
   }
+}
+
+/** x Aᵀ alone, by the product that gives it in `forward`. */
+function forwardAux(
+  context: ForwardContext,
+  { x, name }: { readonly x: Value; readonly name: string },
+): void {
+  const { bindings } = context;
+  const adapter = bindings.adapter(name);
+  if (!adapter) return;
+  const weights = bindings.linear(name);
+  const projection = { x, input: context.get(x), adapter, name };
+  if (isPartOfFactors(weights)) projectThroughFactors(context, weights, projection).dispose();
+  else projectThroughAdapter(context, projection);
 }
 
 function backward(
@@ -101,49 +117,71 @@ function isPartOfFactors(weights: LinearWeights): weights is Factors {
   return weights.kind === 'lowRank' && typeof weights.adapterAt === 'number';
 }
 
-interface Application {
+interface Projection {
   readonly x: Value;
   readonly input: Tensor;
-  readonly output: Tensor;
   readonly adapter: AdapterBinding;
   readonly name: string;
 }
 
-/** y = (x Vᵀ) Uᵀ, the adapter's columns among them; x Aᵀ is kept for the backward. */
+interface Application extends Projection {
+  readonly output: Tensor;
+}
+
+/** y = (x Vᵀ) Uᵀ, the adapter's columns among them. */
 function applyFactors(
   context: ForwardContext,
   weights: Factors,
-  { x, input, output, adapter, name }: Application,
+  { output, ...projection }: Application,
 ): void {
+  const { kernels } = context.bindings.device;
+  using projected = projectThroughFactors(context, weights, projection);
+  const { u: b, bias } = weights;
+  kernels.gemm({ a: projected, b, transposeB: true, out: output, bias });
+}
+
+/** x Vᵀ, the caller's; x Aᵀ in it is kept for the backward. */
+function projectThroughFactors(
+  context: ForwardContext,
+  weights: Factors,
+  { x, input, adapter, name }: Projection,
+): Tensor {
   const { kernels } = context.bindings.device;
   using projected = context.scratch(x, rankOf(weights.v), 'linear.projected');
   kernels.gemm({ a: input, b: weights.v, transposeB: true, out: projected });
-  const { u: b, bias } = weights;
-  kernels.gemm({ a: projected, b, transposeB: true, out: output, bias });
-  if (!context.keepsAux) return;
+  if (!context.keepsAux) return projected.retain();
   const hidden = context.aux([context.rows(x), adapter.rank], 'compute', `${name}.loraHidden`);
   kernels.copyBlocks({
     copies: [{ x: projected, xColumn: weights.adapterAt, columns: adapter.rank, out: hidden }],
   });
+  return projected.retain();
 }
 
-/** y (+)= s · (d(x) Aᵀ) Bᵀ with dropout d; d(x) Aᵀ is kept for the backward. */
+/** y (+)= s · (d(x) Aᵀ) Bᵀ with dropout d. */
 function applyAdapter(
   context: ForwardContext,
-  { x, input, output, adapter, name, accumulate }: Application & { accumulate: boolean },
+  { output, accumulate, ...projection }: Application & { accumulate: boolean },
 ): void {
-  const { kernels } = context.bindings.device;
-  const hidden = context.aux([context.rows(x), adapter.rank], 'compute', `${name}.loraHidden`);
-  using seen = seenByAdapter(context, { x, input, name });
-  kernels.gemm({ a: seen, b: adapter.a, transposeB: true, out: hidden });
-  kernels.gemm({
-    a: hidden,
+  const { adapter } = projection;
+  context.bindings.device.kernels.gemm({
+    a: projectThroughAdapter(context, projection),
     b: adapter.b,
     transposeB: true,
     out: output,
     alpha: adapter.scale,
     accumulate,
   });
+}
+
+/** d(x) Aᵀ with dropout d, kept for the backward. */
+function projectThroughAdapter(
+  context: ForwardContext,
+  { x, input, adapter, name }: Projection,
+): Tensor {
+  const hidden = context.aux([context.rows(x), adapter.rank], 'compute', `${name}.loraHidden`);
+  using seen = seenByAdapter(context, { x, input, name });
+  context.bindings.device.kernels.gemm({ a: seen, b: adapter.a, transposeB: true, out: hidden });
+  return hidden;
 }
 
 /** What A sees of the input, with the same mask whenever it is asked for; the caller's. */

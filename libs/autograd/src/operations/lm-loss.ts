@@ -52,6 +52,7 @@ export function lmLoss(block: ProgramBuilder, x: Value, shape: LmLossShape): voi
     isLoss: true,
     isCheap: false,
     saves: () => [],
+    leavesAux: () => true,
     forward: (context) => forward(context, x, shape),
     backward(context) {
       const [dX] = context.aux;

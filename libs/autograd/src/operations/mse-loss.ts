@@ -27,6 +27,7 @@ export function mseLoss(
     isLoss: true,
     isCheap: false,
     saves: () => [],
+    leavesAux: () => true,
 
     forward(context) {
       const { device, gradientScale } = context.bindings;

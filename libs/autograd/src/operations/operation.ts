@@ -31,7 +31,14 @@ export interface Operation {
    * `needsGradient`: as the backward will be told.
    */
   saves(isAdapted: boolean, needsGradient: (value: Value) => boolean): readonly Value[];
+  /** Whether its forward leaves auxiliaries that the backward reads. Default: it does not. */
+  leavesAux?(isAdapted: boolean): boolean;
   forward(context: ForwardContext): void;
+  /**
+   * Leaves the same auxiliaries without making its outputs, for a forward that is run again for the
+   * backward alone. Absent: `forward` does it.
+   */
+  forwardAux?(context: ForwardContext): void;
   backward(context: BackwardContext): void;
 }
 

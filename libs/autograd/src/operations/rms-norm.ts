@@ -23,6 +23,7 @@ export function rmsNorm(block: ProgramBuilder, x: Value, shape: RmsNormShape): V
     outputs: [out],
     isCheap: true,
     saves: () => [x],
+    leavesAux: () => true,
 
     forward(context) {
       const rows = context.rows(x) * heads;
