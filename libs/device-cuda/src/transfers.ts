@@ -23,8 +23,10 @@ import { widen } from './widen.js';
  */
 const slotBytes = 2 ** 22;
 const slotCount = 4;
+/** Downloads of more bytes go through the slots, too: page-locking as many takes longer. */
+const mostDownloadBytes = 2 ** 25;
 /** Page-locked buffers of downloads are kept for the next one up to this many bytes. */
-const keptBytes = 2 ** 28;
+const keptBytes = 2 ** 27;
 
 /** A page-locked buffer and the end of the copy that last read it. */
 interface Slot {
@@ -120,7 +122,7 @@ export class Transfers {
       this.pool.addressOf(memory) + source.elementOffset * bytesPerElement[source.dtype];
     const straight = this.#pinnedAddress(destination);
     if (straight !== null) return this.#copyOut(straight, address, destination.byteLength);
-    if (destination.byteLength > keptBytes) return this.#copyOutInPieces(destination, address);
+    if (destination.byteLength > mostDownloadBytes) return this.#copyOutInPieces(destination, address);
     const pinned = this.#takePinned(destination.byteLength);
     try {
       await this.#copyOut(this.areas.pinned.lock(pinned), address, destination.byteLength);
@@ -261,8 +263,8 @@ export class Transfers {
   }
 
   /**
-   * Blocks: what is too large for one page-locked buffer is read before anything launched later can
-   * change it.
+   * Blocks: what is too large for a page-locked buffer of its own is read before anything launched
+   * later can change it.
    */
   #copyOutInPieces(destination: Uint8Array, address: number): void {
     for (let offset = 0; offset < destination.byteLength; offset += slotBytes) {

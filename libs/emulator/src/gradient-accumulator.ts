@@ -2,8 +2,9 @@ import { get } from '@emloc/checked';
 import { TensorScope, type Device, type Tensor } from '@emloc/device';
 
 import { checkedTrace } from './checked-trace.js';
+import { downloadStatistic, type StatisticsMemory } from './statistics-memory.js';
 import type { GradientStatisticPlan } from './statistics-plan.js';
-import type { GradientStatistic, StatisticValues } from './statistics.js';
+import type { GradientStatistic } from './statistics.js';
 
 interface Accumulation {
   readonly plan: GradientStatisticPlan;
@@ -57,14 +58,15 @@ export class GradientAccumulator {
   }
 
   /**
-   * Brings the statistics to the host and frees the device's; once.
+   * Brings the statistics to the host, into `memory` where it is given, and frees the device's;
+   * once.
    * @throws EmulatorError EMULATOR_NON_FINITE naming the layer
    */
-  async finish(): Promise<readonly GradientStatistic[]> {
+  async finish(memory: StatisticsMemory | null = null): Promise<readonly GradientStatistic[]> {
     using _held = this.#scope;
     const statistics: GradientStatistic[] = [];
     for (const { plan, sum, norm } of this.#accumulations.values()) {
-      const matrix = (await this.device.download(sum)) as StatisticValues;
+      const matrix = await downloadStatistic(this.device, memory, sum);
       this.#scope.free(sum);
       const trace = checkedTrace(matrix, plan.features, {
         label: this.label,

@@ -16,4 +16,5 @@ export {
 } from './statistics.js';
 export { factorsChoices, type FactorsChoice } from './solver.js';
 export { StatisticsAccumulator } from './statistics-accumulator.js';
+export { StatisticsMemory } from './statistics-memory.js';
 export { planGradientStatistics, planStatistics } from './statistics-plan.js';

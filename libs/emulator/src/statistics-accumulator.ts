@@ -1,6 +1,7 @@
 import { TensorScope, type Device, type Tensor } from '@emloc/device';
 
 import { checkedTrace } from './checked-trace.js';
+import { downloadStatistic, type StatisticsMemory } from './statistics-memory.js';
 import type { StatisticPlan } from './statistics-plan.js';
 import type { LayerStatistic, LayerStatistics, StatisticValues } from './statistics.js';
 
@@ -62,17 +63,18 @@ export class StatisticsAccumulator {
   }
 
   /**
-   * Brings the statistics to the host and frees the device's; once.
+   * Brings the statistics to the host, into `memory` where it is given, and frees the device's;
+   * once.
    * @throws EmulatorError EMULATOR_NON_FINITE naming the layer
    */
-  async finish(): Promise<LayerStatistics> {
+  async finish(memory: StatisticsMemory | null = null): Promise<LayerStatistics> {
     using _held = this.#scope;
     const squaredNorms = new Map<string, number>();
     for (const [group, { total }] of this.#squaredNorms)
       squaredNorms.set(group, Number((await this.device.download(total))[0]));
     const statistics: LayerStatistic[] = [];
     for (const { plan, sum } of this.#accumulations.values()) {
-      const matrix = (await this.device.download(sum)) as StatisticValues;
+      const matrix = await downloadStatistic(this.device, memory, sum);
       this.#scope.free(sum);
       const trace = this.#checkedTrace(plan, matrix);
       const { kind, linears, features, inFeatures } = plan;

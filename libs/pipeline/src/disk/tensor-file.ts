@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import { openSafetensors, writeSafetensors, type SafetensorsFile } from '@emloc/checkpoint';
 
 import { RecordReader, type RecordTensor, type TensorRecord } from '../records/tensor-record.js';
@@ -21,7 +22,7 @@ export async function writeTensorFile(
   }));
   await writeSafetensors(path, entries, {
     ...attributes,
-    [checksumAttribute]: checksum({ tensors, attributes }),
+    [checksumAttribute]: await checksum({ tensors, attributes }),
   });
 }
 
@@ -35,7 +36,7 @@ export async function readTensorFile(path: string): Promise<TensorRecord> {
   const tensors: RecordTensor[] = [];
   for (const name of file.tensors.keys()) tensors.push(await readTensor(file, name));
   const record = { tensors, attributes };
-  if (checksum(record) !== expected)
+  if ((await checksum(record)) !== expected)
     throw new RecordReader(record, path).invalid('its checksum does not match');
   return record;
 }
@@ -48,8 +49,8 @@ async function readTensor(file: SafetensorsFile, name: string): Promise<RecordTe
   return { name, dtype: tensor.dtype as RecordTensor['dtype'], shape: tensor.shape, bytes };
 }
 
-/** Independent of the order of tensors and attributes. */
-function checksum({ tensors, attributes }: TensorRecord): string {
+/** Independent of the order of tensors and attributes. Others have their turn between tensors. */
+async function checksum({ tensors, attributes }: TensorRecord): Promise<string> {
   const hash = createHash('sha256');
   const names = (a: readonly [string, unknown], b: readonly [string, unknown]): number =>
     a[0] < b[0] ? -1 : 1;
@@ -58,6 +59,7 @@ function checksum({ tensors, attributes }: TensorRecord): string {
   for (const [name, { dtype, shape, bytes }] of tensors
     .map((tensor) => [tensor.name, tensor] as const)
     .sort(names)) {
+    await setImmediate();
     hash.update(JSON.stringify([name, dtype, shape])).update(bytes);
   }
   return hash.digest('hex');

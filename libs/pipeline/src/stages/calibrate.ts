@@ -4,6 +4,7 @@ import {
   planStatistics,
   StatisticsAccumulator,
   type LayerStatistics,
+  type StatisticsMemory,
 } from '@emloc/emulator';
 import {
   BreadthFirstGradients,
@@ -28,6 +29,10 @@ export interface CalibrateOptions {
   readonly skip?: ReadonlySet<number>;
   /** Told which block is calibrated next. */
   readonly onBlock?: (block: number) => void;
+  /**
+   * Where statistics are brought to: those of one block are then good until the next is asked for.
+   */
+  readonly memory?: StatisticsMemory | null;
 }
 
 /** One calibration: which linears need statistics, and on what. */
@@ -36,6 +41,7 @@ interface Calibration {
   readonly model: PagedModel;
   readonly needed: readonly EmulatedLinear[];
   readonly onBlock?: (block: number) => void;
+  readonly memory: StatisticsMemory | null;
 }
 
 /**
@@ -45,7 +51,7 @@ interface Calibration {
  */
 export async function* calibrate(
   run: JobRun,
-  { skip = new Set(), onBlock }: CalibrateOptions = {},
+  { skip = new Set(), onBlock, memory = null }: CalibrateOptions = {},
 ): AsyncGenerator<BlockStatistics> {
   const { job, environment } = run;
   const needed = job.emulated.filter(({ block }) => !skip.has(block));
@@ -54,14 +60,14 @@ export async function* calibrate(
   await using pager = openModelPager(environment, source, 'emulate');
   const { device } = environment;
   const model = { device, layout, pager, longestRow: job.longestRow };
-  const calibration = { run, model, needed, onBlock };
+  const calibration = { run, model, needed, onBlock, memory };
   yield* job.options.emulatorMetric === 'loss'
     ? throughLoss(calibration)
     : throughBlocks(calibration);
 }
 
 async function* throughBlocks(calibration: Calibration): AsyncGenerator<BlockStatistics> {
-  const { run, model, needed, onBlock } = calibration;
+  const { run, model, needed, onBlock, memory } = calibration;
   const { job, environment } = run;
   const count = Math.max(...needed.map(({ block }) => block)) + 1;
   model.pager.schedule(inferenceOrder(model.layout, count));
@@ -77,13 +83,15 @@ async function* throughBlocks(calibration: Calibration): AsyncGenerator<BlockSta
     using accumulator = new StatisticsAccumulator(model.device, block.path, plans);
     await pass.run(block, { onLinear: (linear, x, y) => accumulator.observe(linear, x, y) });
     tell(run, block.index + 1, count);
-    if (plans.length > 0) yield { block: block.index, statistics: await accumulator.finish() };
+    if (plans.length === 0) continue;
+    memory?.reuse();
+    yield { block: block.index, statistics: await accumulator.finish(memory) };
   }
 }
 
 /** Statistics of inputs and of gradients both come from the way back, where a block runs again. */
 async function* throughLoss(calibration: Calibration): AsyncGenerator<BlockStatistics> {
-  const { run, model, onBlock } = calibration;
+  const { run, model, onBlock, memory } = calibration;
   const { job, environment } = run;
   using pass = new BreadthFirstGradients({
     model,
@@ -108,7 +116,9 @@ async function* throughLoss(calibration: Calibration): AsyncGenerator<BlockStati
     });
     tell(run, index + 1, pass.visits.length);
     if (linears.length === 0) continue;
-    const statistics = { ...(await inputs.finish()), gradients: await gradients.finish() };
+    memory?.reuse();
+    const ofInputs = await inputs.finish(memory);
+    const statistics = { ...ofInputs, gradients: await gradients.finish(memory) };
     yield { block: block.index, statistics };
   }
 }

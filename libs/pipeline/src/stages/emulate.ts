@@ -4,6 +4,7 @@ import {
   factorize,
   gradientStatisticFor,
   statisticFor,
+  StatisticsMemory,
   type LayerStatistics,
 } from '@emloc/emulator';
 import { sliceSource } from '@emloc/models';
@@ -23,17 +24,26 @@ import { weightSlice } from './weight-slice.js';
  */
 export async function buildEmulator(run: JobRun): Promise<readonly EmulatedLayerReport[]> {
   const { job } = run;
-  const { clock, factors: store } = run.environment;
+  const { clock, device, factors: store, reads } = run.environment;
   const reports = new Map(await store.finished());
   if (job.emulated.every(({ block }) => reports.has(block))) return reportsInOrder(job, reports);
   using _stages = clock.during('calibrate', 'emulate');
   clock.enter('calibrate');
-  for await (const calibrated of calibrate(run, { skip: new Set(reports.keys()) })) {
-    clock.enter('emulate');
-    const emulated = await emulateBlock(run, calibrated);
-    await store.put(calibrated.block, emulated.factors, emulated.reports);
-    reports.set(calibrated.block, emulated.reports);
-    clock.enter('calibrate');
+  await using memory = reads === 'real' ? new StatisticsMemory(device) : null;
+  /** Of the block before: it is stored while the next one is calibrated. */
+  let storing = Promise.resolve();
+  try {
+    for await (const calibrated of calibrate(run, { skip: new Set(reports.keys()), memory })) {
+      clock.enter('emulate');
+      const { factors, reports: ofBlock } = await emulateBlock(run, calibrated);
+      await storing;
+      storing = store.put(calibrated.block, factors, ofBlock);
+      storing.catch(() => 'told where it is awaited');
+      reports.set(calibrated.block, ofBlock);
+      clock.enter('calibrate');
+    }
+  } finally {
+    await storing;
   }
   return reportsInOrder(job, reports);
 }
