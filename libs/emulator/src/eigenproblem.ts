@@ -212,13 +212,12 @@ function inverseSingularValues(
 function orthonormalize(scope: PieceScope, x: Tensor): void {
   const { kernels } = scope.device;
   const [rows, columns] = [x.dim(0), x.dim(1)];
-  const identity = new Float64Array(columns * columns);
-  for (let i = 0; i < columns; i += 1) identity[i * (columns + 1)] = 1.5;
   const chunks = rowChunks(scope, { rows, columns, dtype: scope.dtype });
   const polynomial = scope.matrix([columns, columns], 'orthonormalisation');
   const product = scope.matrix([at(chunks, 0)[1], columns], 'orthonormalised rows');
   for (let step = 0; step < 2; step += 1) {
-    scope.uploadInto(polynomial, identity);
+    kernels.fill({ out: polynomial, value: 0 });
+    shiftDiagonal(scope, polynomial, 1.5);
     kernels.gemm({ a: x, transposeA: true, b: x, out: polynomial, alpha: -0.5, accumulate: true });
     for (const [start, end] of chunks) {
       const piece = product.rows(0, end - start);

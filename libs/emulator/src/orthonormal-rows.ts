@@ -32,7 +32,9 @@ export function orthonormalRows(
     norms[row] = 0;
     missing.push(row);
   }
-  if (missing.length > 0) complete(unit, { missing, rows, columns });
+  // Of nothing come the first unit vectors, as `complete` finds them one by one.
+  if (missing.length === rows) for (const row of missing) rowOf(unit, row, columns)[row] = 1;
+  else if (missing.length > 0) complete(unit, { missing, rows, columns });
   return { rows: Float32Array.from(unit), norms };
 }
 

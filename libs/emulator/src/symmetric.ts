@@ -89,19 +89,42 @@ export function selectTop(
 ): Tensor {
   const { rank, paddedRank } = columns;
   const n = vectors.dim(0);
-  const selection = new Float64Array(rank * paddedRank);
-  for (const [index, scale] of scales.entries())
-    selection[(rank - 1 - index) * paddedRank + index] = scale;
-  const uploaded = scope.uploadMatrix(selection, [rank, paddedRank], 'selection');
+  const selection = scope.matrix([rank, paddedRank], 'selection');
+  writeAntidiagonal(scope, selection, scales);
   const selected = scope.matrix([n, paddedRank], 'selected eigenvectors');
   scope.device.kernels.gemm({
     a: vectors.rows(n - rank, n),
     transposeA: true,
-    b: uploaded,
+    b: selection,
     out: selected,
   });
-  scope.free(uploaded);
+  scope.free(selection);
   return selected;
+}
+
+/**
+ * Scale i at row rank − 1 − i and column i of a (rank, columns), else zeros. These elements are
+ * the first column of the same memory read from element rank − 1 on as (rank, columns − 1), so a
+ * product with a row of one value writes them on the device.
+ */
+function writeAntidiagonal(scope: PieceScope, out: Tensor, scales: readonly number[]): void {
+  const { kernels } = scope.device;
+  const [rank, columns] = [out.dim(0), out.dim(1)];
+  const column = new Float64Array(rank);
+  for (const [index, scale] of scales.entries()) column[rank - 1 - index] = scale;
+  const values = scope.uploadMatrix(column, [rank, 1], 'scales');
+  if (columns === 1) {
+    kernels.cast({ x: values, out });
+  } else {
+    kernels.fill({ out, value: 0 });
+    const unit = new Float64Array(columns - 1);
+    unit[0] = 1;
+    const first = scope.uploadMatrix(unit, [1, columns - 1], 'first of each row');
+    const skewed = out.reshape([rank * columns, 1]).rows(rank - 1, rank - 1 + rank * (columns - 1));
+    kernels.gemm({ a: values, b: first, out: skewed.reshape([rank, columns - 1]) });
+    scope.free(first);
+  }
+  scope.free(values);
 }
 
 /** The diagonal of a (n, n), read as `shiftDiagonal` writes it. */

@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import { get } from '@emloc/checked';
 import type { Tensor } from '@emloc/device';
 import {
@@ -126,7 +127,8 @@ async function emulateLinear(
   };
 
   async function bytesOf(tensor: Tensor): Promise<Uint8Array> {
-    const bytes = new Uint8Array(tensor.byteLength);
+    // Not cleared before it is overwritten.
+    const bytes = new Uint8Array(Buffer.allocUnsafeSlow(tensor.byteLength).buffer);
     await device.downloadBytes(tensor, bytes);
     return bytes;
   }
