@@ -39,11 +39,13 @@ export function slowedTarget(
   linkBytesPerSecond: number,
 ): DeviceTarget {
   const ordinal = cudaOrdinal(name);
-  if (ordinal === null) throw new Error(`--link-gbps: ${name} has no link, cuda or cuda:N expected`);
+  if (ordinal === null)
+    throw new Error(`--link-gbps: ${name} has no link, cuda or cuda:N expected`);
   if (!(linkBytesPerSecond > 0)) throw new Error('--link-gbps: a rate above 0 expected');
   return {
     ...target,
-    open: async (capacityBytes) => createCudaBackend({ ordinal, capacityBytes, linkBytesPerSecond }),
+    open: async (capacityBytes) =>
+      createCudaBackend({ ordinal, capacityBytes, linkBytesPerSecond }),
   };
 }
 

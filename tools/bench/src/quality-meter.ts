@@ -81,15 +81,31 @@ export function tokenPassesOf({ steps }: JobWork, headShare: number): number {
   return steps.reduce((sum, { ratio, tokens }) => sum + share(ratio) * tokens, 0);
 }
 
+/** What jobs took on one device over one link. */
+export interface LinkTimes {
+  /** GB/s that copies of weights were slowed to; null: they were not. */
+  readonly linkGbps: number | null;
+  readonly works: readonly JobWork[];
+}
+
 /**
- * Seconds of a job whose steps and stages take what those of another job of its kinds took.
- * @throws Error where that one has no step of some kind
+ * Seconds of a job whose steps take what steps of their kinds took, and whose other stages, if it
+ * has them, what those of a job with such stages took. null: a kind was not timed.
  */
-export function secondsAt({ steps }: JobWork, times: JobWork): number {
-  const stages = Object.values(times.stages).reduce((sum, seconds) => sum + seconds, 0);
-  return steps.reduce((sum, { ratio, rows, steps: count }) => {
-    const timed = times.steps.find((part) => part.ratio === ratio && part.rows === rows);
-    if (!timed) throw new Error(`no time of a step at ratio ${ratio} with ${rows} rows`);
-    return sum + count * timed.stepSeconds;
-  }, stages);
+export function secondsAt({ steps, stages }: JobWork, { works }: LinkTimes): number | null {
+  const timed = works.flatMap((work) => work.steps);
+  const staged = works.find((work) => Object.keys(work.stages).length > 0)?.stages ?? null;
+  let seconds = 0;
+  for (const { ratio, rows, steps: count } of steps) {
+    const part = timed.find((each) => each.ratio === ratio && each.rows === rows);
+    if (!part) return null;
+    seconds += count * part.stepSeconds;
+  }
+  if (Object.keys(stages).length === 0) return seconds;
+  return staged && Object.values(staged).reduce((sum, each) => sum + each, seconds);
+}
+
+/** A link in words. */
+export function linkName(linkGbps: number | null): string {
+  return linkGbps === null ? 'full link' : `${linkGbps} GB/s`;
 }

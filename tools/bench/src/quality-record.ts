@@ -1,5 +1,6 @@
 import { at } from '@emloc/checked';
 
+import type { LinkTimes } from './quality-meter.js';
 import type { NamedRun, QualityScore } from './quality-summary.js';
 
 /** What `bench quality --json` writes: runs of one model on one task. */
@@ -32,4 +33,13 @@ export function mergeRecords(records: readonly QualityRecord[]): QualityRecord {
           `--from: ${key} ${conditions[key]} beside ${first.conditions[key]}: records of one model and task expected`,
         );
   return { ...first, runs: records.flatMap(({ runs }) => runs) };
+}
+
+/** What the jobs of these records took, by the link that they had. */
+export function linkTimes(records: readonly QualityRecord[]): readonly LinkTimes[] {
+  const links = [...new Set(records.map(({ conditions }) => conditions.linkGbps))];
+  return links.map((linkGbps) => {
+    const own = records.filter(({ conditions }) => conditions.linkGbps === linkGbps);
+    return { linkGbps, works: own.flatMap(({ runs }) => runs.map(({ work }) => work)) };
+  });
 }

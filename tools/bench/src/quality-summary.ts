@@ -1,6 +1,13 @@
 import { get } from '@emloc/checked';
 
-import { passesOf, secondsAt, tokenPassesOf, type JobWork } from './quality-meter.js';
+import {
+  linkName,
+  passesOf,
+  secondsAt,
+  tokenPassesOf,
+  type JobWork,
+  type LinkTimes,
+} from './quality-meter.js';
 
 /** Scores on the test rows. */
 export interface QualityScore {
@@ -44,15 +51,16 @@ export interface QualityRow extends QualityScore {
   readonly passes: number;
   /** Arithmetic as a share of full LoRA's; null as for `share`. */
   readonly arithmetic: number | null;
-  /** Of the whole job: as it was run, or as other runs were timed. null: its kind was not timed. */
-  readonly seconds: number | null;
+  /** Of the whole job as it was run, validations included. */
+  readonly tuneSeconds: number;
+  /** By the links that jobs were timed over. null: one of its kinds of steps was not timed there. */
+  readonly seconds: readonly (number | null)[];
 }
 
 interface SummaryInputs {
   /** See tokenPassesOf. */
   readonly headShare: number;
-  /** Jobs of the same rows of which steps and stages are timed; null: jobs take what they took. */
-  readonly times: readonly NamedRun[] | null;
+  readonly times: readonly LinkTimes[];
 }
 
 /** Rows by their name and steps, in the order of their first runs. */
@@ -76,7 +84,9 @@ function groupsOf(runs: readonly NamedRun[]): readonly (readonly NamedRun[])[] {
 
 /** Full LoRA of the most steps, by seed. */
 function referencesOf(runs: readonly NamedRun[]): ReadonlyMap<number, NamedRun> {
-  const plain = runs.filter(({ work }) => work.steps.every(({ ratio, stage }) => ratio === 1 && stage === 'train'));
+  const plain = runs.filter(({ work }) =>
+    work.steps.every(({ ratio, stage }) => ratio === 1 && stage === 'train'),
+  );
   const most = plain.reduce((steps, run) => Math.max(steps, run.steps), 0);
   return new Map(plain.filter(({ steps }) => steps === most).map((run) => [run.seed, run]));
 }
@@ -87,7 +97,9 @@ function rowOf(
   { headShare, times, references }: SummaryInputs & { references: ReadonlyMap<number, NamedRun> },
 ): QualityRow {
   const [{ name, steps, target } = { name: '', steps: 0, target: null }] = runs;
-  const isCompared = runs.every(({ seed }) => (references.get(seed)?.loss ?? base.loss) < base.loss);
+  const isCompared = runs.every(
+    ({ seed }) => (references.get(seed)?.loss ?? base.loss) < base.loss,
+  );
   const shares = isCompared
     ? runs.map(({ seed, loss }) => (base.loss - loss) / (base.loss - get(references, seed).loss))
     : [];
@@ -103,21 +115,17 @@ function rowOf(
     isMet: target === null || share === null ? null : share >= target,
     passes: mean(runs.map(({ work }) => passesOf(work))),
     arithmetic: isCompared ? mean(runs.map(arithmetic)) : null,
-    seconds: secondsOf(runs, times),
+    tuneSeconds: mean(runs.map(({ tuneSeconds }) => tuneSeconds)),
+    seconds: times.map((each) => meanOrNull(runs.map(({ work }) => secondsAt(work, each)))),
   };
 }
 
-function secondsOf(
-  runs: readonly NamedRun[],
-  times: readonly NamedRun[] | null,
-): number | null {
-  if (!times) return mean(runs.map(({ tuneSeconds }) => tuneSeconds));
-  const timed = times.find(({ name }) => name === runs.at(0)?.name);
-  return timed ? mean(runs.map(({ work }) => secondsAt(work, timed.work))) : null;
-}
-
-/** A Markdown table, base first. */
-export function qualityTable(base: QualityScore, rows: readonly QualityRow[]): string {
+/** A Markdown table, base first. @param times those of the rows' seconds */
+export function qualityTable(
+  base: QualityScore,
+  rows: readonly QualityRow[],
+  times: readonly LinkTimes[] = [],
+): string {
   const lines = rows.map((row) => {
     const { name, steps, loss, exactMatch, share, range, target, isMet } = row;
     const reached = isMet === null ? '' : isMet ? ', met' : ', missed';
@@ -130,14 +138,27 @@ export function qualityTable(base: QualityScore, rows: readonly QualityRow[]): s
       target === null ? '-' : `${percent(target)}${reached}`,
       row.passes.toFixed(0),
       percent(row.arithmetic),
-      row.seconds === null ? '-' : row.seconds.toFixed(1),
+      row.tuneSeconds.toFixed(0),
+      ...row.seconds.map((seconds) => (seconds === null ? '-' : seconds.toFixed(1))),
     ];
   });
-  const head = ['model', 'test loss', 'exact match', "share of full LoRA's gain", 'over the seeds'];
+  const head = [
+    ...[
+      'model',
+      'test loss',
+      'exact match',
+      "share of full LoRA's gain",
+      'over the seeds',
+      'target',
+    ],
+    ...['passes', 'arithmetic', 'seconds here'],
+    ...times.map(({ linkGbps }) => `seconds, ${linkName(linkGbps)}`),
+  ];
+  const scores = ['base', base.loss.toFixed(4), percent(base.exactMatch)];
   return [
-    [...head, 'target', 'passes', 'arithmetic', 'seconds'],
-    ['---', ...Array.from({ length: 8 }, () => '---:')],
-    ['base', base.loss.toFixed(4), percent(base.exactMatch), '-', '-', '-', '-', '-', '-'],
+    head,
+    head.map((_, index) => (index === 0 ? '---' : '---:')),
+    [...scores, ...head.slice(scores.length).map(() => '-')],
     ...lines,
   ]
     .map((cells) => `| ${cells.join(' | ')} |`)
@@ -146,6 +167,11 @@ export function qualityTable(base: QualityScore, rows: readonly QualityRow[]): s
 
 function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+function meanOrNull(values: readonly (number | null)[]): number | null {
+  const known = values.filter((value) => value !== null);
+  return known.length === values.length ? mean(known) : null;
 }
 
 function percent(share: number | null): string {

@@ -50,7 +50,11 @@ const passRows = 32;
 function oneLevel(
   ratio: number,
   name: string,
-  { options = {}, target = null, end }: {
+  {
+    options = {},
+    target = null,
+    end,
+  }: {
     readonly options?: RowOptions;
     readonly target?: number | null;
     /** The level on the original, by the steps. */

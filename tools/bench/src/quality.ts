@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
@@ -6,15 +6,17 @@ import { parseArgs } from 'node:util';
 import { deviceTarget } from '@emloc/device-registry';
 
 import { slowedTarget } from './bench-device.js';
+import { qualityCharts } from './quality-charts.js';
 import { ownExample, qualityExample } from './quality-examples.js';
-import { mergeRecords, type QualityRecord } from './quality-record.js';
+import type { LinkTimes } from './quality-meter.js';
+import { linkTimes, mergeRecords, type QualityRecord } from './quality-record.js';
 import { headShareOf, runVariant, score, type QualityBench } from './quality-run.js';
-import { qualityTable, summarise, type NamedRun } from './quality-summary.js';
+import { qualityTable, summarise, type NamedRun, type QualityRow } from './quality-summary.js';
 import { parseRow, type QualityVariant } from './quality-variants.js';
 
 const help = `usage: npm run bench -- quality [--example text|anchors|images] [--steps N] [--seeds 0,1,2] [--lr X] [--limit N] [--device cpu] [--json]
        npm run bench -- quality --model DIR --data train.jsonl --test test.jsonl [the same flags]
-       npm run bench -- quality --from FILE [--from FILE ...] [--times FILE] [--json]
+       npm run bench -- quality --from FILE [--from FILE ...] [--times FILE ...] [--charts FOLDER] [--json]
 Fine-tunes a model in several ways for each seed and scores them on the test rows: text is examples/models/demo-5m (200 steps, rate 3e-3,
 300 rows), anchors the same with as many passes over the original on the way or at the end, images examples/images/model (600 steps, rate
 3e-3, 200 rows); a model of one's own, such as examples/math/pretrain.py makes, has 300 steps of 16 rows at 2e-3 and 256 test rows. Run it
@@ -23,7 +25,8 @@ from the repository root.
 --only PATTERN      rows whose names match; --row JSON adds one: {"name": "...", "options": {"levels": "0.25:300,1:30x64"}}
 --vram BYTES        the budget (default: 2 GiB, which pages nothing small); --link-gbps X slows copies of weights to a card to X GB/s
 --timed-steps N     so many steps of each kind and no scores, for their times alone
---from FILE         what --json wrote, by this command in any number of processes, as one table; --times FILE: seconds as of its steps
+--from FILE         what --json wrote, by this command in any number of processes, as one table; --times FILE: seconds of the jobs, by the
+                    steps and stages that it timed, a column for each link; --charts FOLDER: loss against seconds, arithmetic and passes
 `;
 
 /** Holds everything: a budget does not change a result, and paging would only take time. */
@@ -52,7 +55,8 @@ export async function measure(args: readonly string[]): Promise<number> {
       'link-gbps': { type: 'string' },
       'timed-steps': { type: 'string' },
       from: { type: 'string', multiple: true, default: [] },
-      times: { type: 'string' },
+      times: { type: 'string', multiple: true, default: [] },
+      charts: { type: 'string' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -61,9 +65,13 @@ export async function measure(args: readonly string[]): Promise<number> {
     process.stdout.write(help);
     return 0;
   }
-  const times = values.times === undefined ? null : await readRecord(values.times);
   if (values.from.length > 0) {
-    print(mergeRecords(await Promise.all(values.from.map(readRecord))), times, values.json);
+    const record = mergeRecords(await Promise.all(values.from.map(readRecord)));
+    const times = linkTimes(await Promise.all(values.times.map(readRecord)));
+    const rows = print(record, times, values.json);
+    if (values.charts !== undefined)
+      for (const [name, svg] of qualityCharts(record.base, rows, times))
+        await writeFile(join(values.charts, `${name}.svg`), svg);
     return 0;
   }
   const { model, data: train, test } = values;
@@ -89,7 +97,7 @@ export async function measure(args: readonly string[]): Promise<number> {
     };
     const seeds = values.seeds.split(',').map(Number);
     const linkGbps = link === undefined ? null : Number(link);
-    print(await compare(bench, { variants, seeds, linkGbps }), times, values.json);
+    print(await compare(bench, { variants, seeds, linkGbps }), [], values.json);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
@@ -130,15 +138,19 @@ async function readRecord(file: string): Promise<QualityRecord> {
   return JSON.parse(await readFile(file, 'utf8')) as QualityRecord;
 }
 
-function print(record: QualityRecord, times: QualityRecord | null, isJson: boolean): void {
+function print(
+  record: QualityRecord,
+  times: readonly LinkTimes[],
+  isJson: boolean,
+): readonly QualityRow[] {
   const { conditions, base, runs } = record;
   const { headShare, learningRate, device } = conditions;
-  const rows = summarise(base, runs, { headShare, times: times?.runs ?? null });
-  if (isJson) process.stdout.write(`${JSON.stringify({ ...record, rows })}\n`);
-  else
-    process.stdout.write(
-      `${qualityTable(base, rows)}\n\nlearning rate ${learningRate}; ${device}\n`,
-    );
+  const rows = summarise(base, runs, { headShare, times });
+  const text = isJson
+    ? JSON.stringify({ ...record, rows })
+    : `${qualityTable(base, rows, times)}\n\nlearning rate ${learningRate}; ${device}`;
+  process.stdout.write(`${text}\n`);
+  return rows;
 }
 
 function say(line: string): void {
