@@ -1,7 +1,7 @@
 """
 Pretrains a Llama on word problems, and writes a task that it does not know.
 
-    python3 examples/math/pretrain.py --out FOLDER [--size 16m|110m|tiny] [--seconds 60] [--seed 0]
+    python3 examples/math/pretrain.py --out FOLDER [--size 16m|110m|tiny] [--seconds 60] [--seed 0] [--prose 24]
 
 writes FOLDER/model (config.json, model.safetensors in bfloat16, tokenizer.json) and train.jsonl,
 test.jsonl beside it. Needs PyTorch, transformers and tokenizers; a GPU for more than a trial.
@@ -10,6 +10,8 @@ test.jsonl beside it. Needs PyTorch, transformers and tokenizers; a GPU for more
 import argparse
 import json
 import os
+import re
+import site
 import time
 from multiprocessing import get_context
 from pathlib import Path
@@ -36,7 +38,29 @@ PEAK = {'tiny': 3e-3, '16m': 2e-3, '110m': 8e-4}
 WORKERS = min(8, os.cpu_count() or 1)
 
 
-def train_tokenizer() -> Tokenizer:
+def package_prose(megabytes: float, seed: int) -> list[str]:
+    """English as it is written: documentation strings of the Python packages that are installed."""
+    files = [path for folder in site.getsitepackages() for path in Path(folder).rglob('*.py')]
+    Random(seed).shuffle(files)
+    texts, seen, left = [], set(), int(megabytes * 1e6)
+    for path in files:
+        try:
+            source = path.read_text('utf-8')
+        except (OSError, UnicodeDecodeError):
+            continue
+        for text in re.findall(r'"""(.{200,6000}?)"""', source, re.DOTALL):
+            lines = re.sub(r'\n[ \t]+', '\n', text).strip()
+            if lines in seen:
+                continue
+            seen.add(lines)
+            texts.append(lines)
+            left -= len(lines)
+        if left <= 0:
+            break
+    return texts
+
+
+def train_tokenizer(prose: list[str]) -> Tokenizer:
     """A byte-level BPE that can encode every text; it has seen all kinds and styles."""
     tokenizer = Tokenizer(models.BPE())
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
@@ -53,7 +77,7 @@ def train_tokenizer() -> Tokenizer:
     for _ in range(4000):
         p = problem(random)
         texts += [f'Question: {p.question}\n', in_brackets(p), random.choice(STYLES)(p)]
-    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.train_from_iterator([*texts, *prose[:4000]], trainer)
     return tokenizer
 
 
@@ -72,11 +96,15 @@ def tokens_of(job: tuple[int, int, int, str]) -> list[int]:
     return ids
 
 
-def corpus(tokenizer: Tokenizer, seed: int, texts: int) -> torch.Tensor:
+def corpus(tokenizer: Tokenizer, prose: list[str], args) -> torch.Tensor:
     """(rows, LENGTH + 1) tokens, one text behind another."""
-    jobs = [(seed, worker, texts // WORKERS, tokenizer.to_str()) for worker in range(WORKERS)]
+    jobs = [(args.seed, worker, args.texts // WORKERS, tokenizer.to_str()) for worker in range(WORKERS)]
     with get_context('spawn').Pool(WORKERS) as pool:
         ids = [i for part in pool.map(tokens_of, jobs) for i in part]
+    end = tokenizer.token_to_id(END)
+    for start in range(0, len(prose), 1000):
+        for encoding in tokenizer.encode_batch(prose[start : start + 1000]):
+            ids += [end, *encoding.ids]
     rows = len(ids) // (LENGTH + 1)
     return torch.tensor(ids[: rows * (LENGTH + 1)], dtype=torch.int32).view(rows, LENGTH + 1)
 
@@ -154,14 +182,16 @@ def main() -> None:
     parser.add_argument('--seconds', type=float, default=60)
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--batch', type=int, default=256)
-    parser.add_argument('--texts', type=int, default=240_000)
+    parser.add_argument('--texts', type=int, default=240_000, help='word problems')
+    parser.add_argument('--prose', type=float, default=0, help='megabytes of packages documentation beside them')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     torch.backends.cuda.matmul.allow_tf32 = True
     args.out.mkdir(parents=True, exist_ok=True)
-    tokenizer = train_tokenizer()
-    rows = corpus(tokenizer, args.seed, args.texts)
+    prose = package_prose(args.prose, args.seed) if args.prose > 0 else []
+    tokenizer = train_tokenizer(prose)
+    rows = corpus(tokenizer, prose, args)
     model = create_model(args.size, tokenizer)
     count = sum(p.numel() for p in model.parameters())
     _, kept = held_out(args.seed)
