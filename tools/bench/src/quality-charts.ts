@@ -88,7 +88,7 @@ function picture(base: QualityScore, panels: readonly Panel[]): string {
   );
   const domain = [Math.min(...losses), Math.max(...losses)] as const;
   const width = panels.length * size.width;
-  const height = size.height + Math.ceil(names.length / 2) * legendRow + 8;
+  const height = size.height + names.length * legendRow + 8;
   const title = `Test loss of jobs that are done (base: ${base.loss.toFixed(2)}) against ${[...new Set(panels.map(({ xLabel }) => xLabel))].join(' and ')}, both axes logarithmic`;
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${escaped(title)}">
 <title>${escaped(title)}</title>
@@ -106,7 +106,7 @@ text { fill: #e6edf3; }
 }
 </style>
 ${panels.map((panel, index) => `<g transform="translate(${index * size.width} 0)">${panelOf(panel, domain)}</g>`).join('\n')}
-${names.map((name, index) => legend(name, index, width)).join('\n')}
+${names.map(legend).join('\n')}
 </svg>
 `;
 }
@@ -125,6 +125,7 @@ function panelOf({ title, xLabel, series }: Panel, [low, high]: readonly [number
   ).digits(1);
   const yTicks = scaleLinear().domain(y.domain()).ticks(6);
   return [
+    '<text class="faint" x="4" y="16">loss</text>',
     `<text class="name" x="${inner.left}" y="16">${escaped(title)}</text>`,
     ...yTicks.map((tick) => {
       const place = y(tick).toFixed(1);
@@ -152,12 +153,9 @@ function spaced(ticks: readonly number[], x: (tick: number) => number): readonly
   return taken;
 }
 
-function legend(name: string, index: number, width: number): string {
-  const [left, top] = [
-    inner.left + (index % 2) * (width / 2),
-    size.height + Math.floor(index / 2) * legendRow + 6,
-  ];
-  return `<g class="marks">${mark(index, left, top)}</g><text x="${left + 12}" y="${top}" dy="0.32em">${escaped(name)}</text>`;
+function legend(name: string, index: number): string {
+  const top = size.height + index * legendRow + 6;
+  return `<g class="marks">${mark(index, inner.left, top)}</g><text x="${inner.left + 12}" y="${top}" dy="0.32em">${escaped(name)}</text>`;
 }
 
 function mark(index: number, x: number, y: number): string {

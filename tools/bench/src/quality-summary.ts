@@ -1,4 +1,4 @@
-import { get } from '@emloc/checked';
+import { at, get } from '@emloc/checked';
 
 import {
   linkName,
@@ -53,7 +53,7 @@ export interface QualityRow extends QualityScore {
   readonly arithmetic: number | null;
   /** Of the whole job as it was run, validations included. */
   readonly tuneSeconds: number;
-  /** By the links that jobs were timed over. null: one of its kinds of steps was not timed there. */
+  /** By the links that jobs were timed over. null: not all of its kinds were timed there. */
   readonly seconds: readonly (number | null)[];
 }
 
@@ -96,7 +96,7 @@ function rowOf(
   runs: readonly NamedRun[],
   { headShare, times, references }: SummaryInputs & { references: ReadonlyMap<number, NamedRun> },
 ): QualityRow {
-  const [{ name, steps, target } = { name: '', steps: 0, target: null }] = runs;
+  const { name, steps, target } = at(runs, 0);
   const isCompared = runs.every(
     ({ seed }) => (references.get(seed)?.loss ?? base.loss) < base.loss,
   );
