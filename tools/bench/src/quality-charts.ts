@@ -22,6 +22,8 @@ interface Panel {
 const size = { width: 330, height: 300 };
 const inner = { left: 44, right: 10, top: 30, bottom: 44 };
 const legendRow = 20;
+/** At most, of a letter of a legend on average. */
+const letterWidth = 6.6;
 
 /** Colours of both schemes, beside which every series has a mark of its own. */
 const looks = Object.freeze([
@@ -87,7 +89,8 @@ function picture(base: QualityScore, panels: readonly Panel[]): string {
     series.flatMap(({ points }) => points.map(([, loss]) => loss)),
   );
   const domain = [Math.min(...losses), Math.max(...losses)] as const;
-  const width = panels.length * size.width;
+  const longest = names.reduce((most, { length }) => Math.max(most, length), 0);
+  const width = Math.max(panels.length * size.width, inner.left + 20 + longest * letterWidth);
   const height = size.height + names.length * legendRow + 8;
   const title = `Test loss of jobs that are done (base: ${base.loss.toFixed(2)}) against ${[...new Set(panels.map(({ xLabel }) => xLabel))].join(' and ')}, both axes logarithmic`;
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${escaped(title)}">
