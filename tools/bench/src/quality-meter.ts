@@ -10,7 +10,7 @@ export interface StepKind {
 }
 
 /** Steps of one kind that a job made. */
-export interface StepPart extends StepKind {
+interface StepPart extends StepKind {
   readonly stage: StageName;
   readonly steps: number;
   readonly tokens: number;

@@ -1,12 +1,12 @@
 import { equalLevels, type TuneOptions } from '@emloc/pipeline';
 
 /** Options of `emloc tune` that a row may set. */
-export type RowOptions = {
+type RowOptions = {
   readonly [K in keyof Omit<TuneOptions, 'model' | 'data' | 'out'>]?: TuneOptions[K] | null;
 };
 
 /** What a row's steps are made from. */
-export interface RowLength {
+interface RowLength {
   /** Of plain LoRA. */
   readonly steps: number;
   /** Rows of a step. */
@@ -25,7 +25,7 @@ export interface QualityVariant {
   readonly target: number | null;
 }
 
-export const fullLora: QualityVariant = Object.freeze({
+const fullLora: QualityVariant = Object.freeze({
   name: 'full LoRA (ratio 1)',
   options: { ratios: ['1'] },
   target: null,
