@@ -30,6 +30,11 @@ export interface CudaBackendOptions extends Pick<
    * that throws prevents it. For tests.
    */
   readonly onAllocate?: (bytes: number) => void;
+  /**
+   * Weights are copied to the card no faster than this, as over a slower link. For measurements.
+   * Default: as fast as the link is.
+   */
+  readonly linkBytesPerSecond?: number;
 }
 
 const pageBytes = 2 ** 21;
@@ -50,6 +55,7 @@ export function createCudaBackend(options: CudaBackendOptions = {}): CudaBackend
     onAllocate,
     useWgmma = true,
     useGraphs = true,
+    linkBytesPerSecond,
   } = options;
   const profile = cudaProfile({ statisticsDType, reserveBytes });
   const session = CudaSession.open({
@@ -57,6 +63,7 @@ export function createCudaBackend(options: CudaBackendOptions = {}): CudaBackend
     kernelCacheFolder,
     onAllocate,
     useWgmma,
+    linkBytesPerSecond,
     arenaBytes: (freeBytes) => {
       const bytes = Math.min(capacityBytes - profile.reserveBytes, freeBytes - reserveSlackBytes);
       return Math.max(1, Math.ceil(bytes / pageBytes)) * pageBytes;

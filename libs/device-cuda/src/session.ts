@@ -9,6 +9,7 @@ import { CudaMemoryPool } from './memory.js';
 import { Cell } from './native/status.js';
 import { PinnedMemory } from './pinned-memory.js';
 import { conversionBytes, cublasWorkspaceBytes } from './profile.js';
+import { SlowLink } from './slow-link.js';
 import { Streams } from './streams.js';
 import { Transfers } from './transfers.js';
 
@@ -34,6 +35,8 @@ export interface SessionOptions {
   readonly kernelCacheFolder?: string;
   readonly onAllocate?: (bytes: number) => void;
   readonly useWgmma: boolean;
+  /** See CudaBackendOptions. */
+  readonly linkBytesPerSecond?: number;
 }
 
 /**
@@ -149,7 +152,7 @@ export class CudaSession {
 
   #createMemory(
     streams: Streams,
-    { arenaBytes, kernelCacheFolder, onAllocate }: SessionOptions,
+    { arenaBytes, kernelCacheFolder, onAllocate, linkBytesPerSecond }: SessionOptions,
   ): Pick<CudaContext, 'launcher' | 'pool' | 'transfers'> {
     const { driver, nvrtc, nvrtcVersion } = this.libraries;
     const conversion = {
@@ -174,10 +177,12 @@ export class CudaSession {
     );
     const launcher = new Launcher(driver, compiler, streams);
     const pinned = new PinnedMemory(driver, this.libraries.libc);
+    const slowLink =
+      linkBytesPerSecond === undefined ? null : new SlowLink(driver, launcher, linkBytesPerSecond);
     return {
       launcher,
       pool,
-      transfers: new Transfers(driver, streams, pool, launcher, { conversion, pinned }),
+      transfers: new Transfers(driver, streams, pool, launcher, { conversion, pinned, slowLink }),
     };
   }
 

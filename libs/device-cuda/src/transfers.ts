@@ -14,6 +14,7 @@ import type { Launcher } from './launcher.js';
 import type { CudaMemory, CudaMemoryPool } from './memory.js';
 import type { Driver } from './native/driver.js';
 import type { PinnedBlock, PinnedMemory } from './pinned-memory.js';
+import type { SlowLink } from './slow-link.js';
 import type { CudaEvent, Streams } from './streams.js';
 import { widen } from './widen.js';
 
@@ -57,7 +58,12 @@ export class Transfers {
     private readonly streams: Streams,
     private readonly pool: CudaMemoryPool,
     private readonly launcher: Launcher,
-    private readonly areas: { readonly conversion: ConversionArea; readonly pinned: PinnedMemory },
+    private readonly areas: {
+      readonly conversion: ConversionArea;
+      readonly pinned: PinnedMemory;
+      /** null: copies are as fast as the link is. */
+      readonly slowLink: SlowLink | null;
+    },
   ) {
     this.#ring = Array.from({ length: slotCount }, () => ({
       pinned: areas.pinned.allocate(slotBytes),
@@ -149,6 +155,7 @@ export class Transfers {
       this.areas.pinned.free(pinned);
     }
     for (const pinned of this.#kept.splice(0)) this.areas.pinned.free(pinned);
+    this.areas.slowLink?.close();
   }
 
   /** Puts `stream` after what the other one may still do with this memory. */
@@ -162,16 +169,21 @@ export class Transfers {
       source,
       Number.POSITIVE_INFINITY,
       (address, offset, bytes) => {
-        this.driver.cuMemcpyHtoDAsync(
-          target + offset,
-          address,
-          bytes,
-          this.streams.handleOf(stream),
-        );
-        this.streams.advance(stream);
+        this.#toDevice(target + offset, address, bytes, stream);
       },
       stream,
     );
+  }
+
+  /** Weights come on the copy stream, which is what a slow link slows. */
+  #toDevice(target: number, address: number, bytes: number, stream: StreamName): void {
+    const copy = (): void => {
+      this.driver.cuMemcpyHtoDAsync(target, address, bytes, this.streams.handleOf(stream));
+      this.streams.advance(stream);
+    };
+    const { slowLink } = this.areas;
+    if (slowLink && stream === 'copy') slowLink.slow(bytes, stream, copy);
+    else copy();
   }
 
   #convertIn(
@@ -186,13 +198,7 @@ export class Transfers {
       bytes,
       area.bytes,
       (address, offset, pieceBytes) => {
-        this.driver.cuMemcpyHtoDAsync(
-          area.address,
-          address,
-          pieceBytes,
-          this.streams.handleOf(stream),
-        );
-        this.streams.advance(stream);
+        this.#toDevice(area.address, address, pieceBytes, stream);
         const [count, start] = [pieceBytes / from, offset / from];
         launchCast(this.launcher, {
           from: dtype,

@@ -13,7 +13,7 @@ export {
 export { assertRank } from './options/checks.js';
 export { weightsOf } from './options/data-weights.js';
 export { mostFurtherFiles } from './options/limits.js';
-export { endsOnOriginal } from './options/levels.js';
+export { endsOnOriginal, parseLevels, type Level } from './options/levels.js';
 export { assertOptionsOf, withModality } from './options/modality.js';
 export { type OptionCommand, type OptionSpec } from './options/kinds.js';
 export { optionsFor, optionTable, type NamedOption, type OptionsOf } from './options/table.js';
@@ -44,6 +44,7 @@ export { writeOutcome } from './disk/outcome.js';
 export type { TuneReport } from './job/tune-report.js';
 export { budgetBytesOf } from './plan/budget.js';
 export { planTune, planTuneWays } from './plan/plan-tune.js';
+export { equalLevels } from './plan/equal-quality.js';
 export { tune } from './tune.js';
 export { generateText, type GenerateReport } from './generate.js';
 export {

@@ -81,9 +81,11 @@ describe('a job with levels', () => {
       ...[1, 2, 3, 4, 5].map((step) => `train ${step}`),
       ...[1, 2].map((step) => `refine ${step}`),
     ]);
-    // Each level restarts the learning rate: warm-up, then its course.
+    // Each level restarts the learning rate: warm-up, then its course; the last has twice the rows.
     const rates = steps.map(({ learningRate }) => 1e3 * learningRate);
-    [1, 2, 1, 1, 2, 1, 2].forEach((rate, step) => expect(rates[step]).toBeCloseTo(rate, 9));
+    const last = [Math.SQRT2, 2 * Math.SQRT2];
+    for (const [step, rate] of [1, 2, 1, 1, 2, ...last].entries())
+      expect(rates[step]).toBeCloseTo(rate, 9);
     expect(whole.courses.train.curve?.map(({ step }) => step)).toEqual([0, 3, 5]);
     expect(whole.validation.refined).not.toBeNull();
   });

@@ -1,4 +1,4 @@
-import type { Backend, DeviceProfile } from '@emloc/device';
+import type { Backend, DeviceProfile, DeviceTarget } from '@emloc/device';
 import { cpuProfile, createCpuBackend } from '@emloc/device-cpu';
 import {
   createCudaBackend,
@@ -27,6 +27,26 @@ export function benchDevice(name: string): BenchDevice {
     };
   if (name === 'cpu') return { name, profile: cpuProfile, open: () => createCpuBackend() };
   throw new Error(`--device ${name}: expected cpu, cuda or cuda:N`);
+}
+
+/**
+ * A card to which weights are copied no faster than this, as over a slower link.
+ * @throws Error for a device that is no card, or a rate that is none
+ */
+export function slowedTarget(
+  name: string,
+  target: DeviceTarget,
+  linkBytesPerSecond: number,
+): DeviceTarget {
+  const ordinal = cudaOrdinal(name);
+  if (ordinal === null)
+    throw new Error(`--link-gbps: ${name} has no link, cuda or cuda:N expected`);
+  if (!(linkBytesPerSecond > 0)) throw new Error('--link-gbps: a rate above 0 expected');
+  return {
+    ...target,
+    open: async (capacityBytes) =>
+      createCudaBackend({ ordinal, capacityBytes, linkBytesPerSecond }),
+  };
 }
 
 /** The card behind a backend; null for the CPU. */

@@ -1,4 +1,9 @@
-import { anchorVariants, qualityVariants, type QualityVariant } from './quality-variants.js';
+import {
+  anchorVariants,
+  mathVariants,
+  qualityVariants,
+  type QualityVariant,
+} from './quality-variants.js';
 
 /** An example that quality is measured on. */
 export interface QualityExample {
@@ -47,6 +52,19 @@ export const qualityExamples: Readonly<Record<string, QualityExample>> = Object.
     flags: { steps: 600, lr: 3e-3, limit: 200 },
   },
 });
+
+/** A model of one's own, measured as the one on word problems is. */
+export function ownExample({
+  model,
+  train,
+  test,
+}: Pick<QualityExample, 'model' | 'train' | 'test'>): QualityExample {
+  return {
+    ...{ model, train, test, variants: mathVariants },
+    options: { batch: 16, rank: 8, alpha: 16, maxLength: 512 },
+    flags: { steps: 300, lr: 2e-3, limit: 256 },
+  };
+}
 
 /** @throws Error naming the examples that there are */
 export function qualityExample(name: string): QualityExample {

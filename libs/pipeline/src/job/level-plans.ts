@@ -21,7 +21,8 @@ export interface LevelPlans {
 
 /**
  * The plans of a job's levels: each restarts the learning rate and has an order of rows of its own.
- * The last level on the original goes on linearly, at the full rate unless told otherwise.
+ * The last level on the original goes on linearly, at the rate of `originalRate` unless told
+ * otherwise.
  * @param batches makes those of one level; called for one after another
  */
 export function levelPlans(
@@ -44,12 +45,27 @@ export function levelPlans(
       batches: batchesAt(original, emulated.length),
       schedule: {
         kind: 'linear',
-        learningRate: refineLearningRate ?? learningRate,
+        learningRate: refineLearningRate ?? originalRate(options, original),
         steps: original.steps,
         warmupRatio: 0.03,
       },
     },
   };
+}
+
+/** Largest batches, in those of the job, for which a higher rate was measured. */
+const mostMeasured = 4;
+
+/**
+ * The peak on the original: AdamW's grows with the square root of the rows of a batch, whose
+ * gradient is the less noisy the more they are. Prodigy finds its own.
+ */
+function originalRate(
+  { learningRate, optimizer, batch: usual, batchTokens }: JobOptions,
+  { batch }: Level,
+): number {
+  if (batch === null || batchTokens !== null || optimizer !== 'adamw') return learningRate;
+  return learningRate * Math.sqrt(Math.min(mostMeasured, batch / usual));
 }
 
 /** Steps one after another. */
