@@ -8,5 +8,6 @@ export {
   minimumDeviceBytes,
   streamingHostBytes,
   type TensorSpec,
+  wholeDeviceBytes,
 } from './source.js';
 export type { PagerEvent, PagerObserver, PagerStatistics } from './statistics.js';

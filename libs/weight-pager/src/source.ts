@@ -101,6 +101,16 @@ export function residentTensor(
   return { shape: tensor.shape, dtype: deviceDTypeOf(tensor, device) };
 }
 
+/** Bytes that all layers together would take, were none of their tensors held small. */
+export function wholeDeviceBytes({ layers }: LayerSource, device: Device): number {
+  return layers
+    .flatMap(({ tensors }) => tensors)
+    .reduce(
+      (sum, tensor) => sum + device.allocatedBytes(tensor.shape, deviceDTypeOf(tensor, device)),
+      0,
+    );
+}
+
 /** What the numbers of a leased tensor are. */
 export function deviceDTypeOf({ deviceDType }: TensorSpec, { profile }: Device) {
   return deviceDType ?? profile.computeDType;
