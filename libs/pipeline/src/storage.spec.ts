@@ -70,9 +70,17 @@ describe.each([
   ['plain LoRA in int8', plain],
 ] as const)('%s', (title, overrides) => {
   const name = title.replaceAll(' ', '-');
+  const snapshots: string[] = [];
+  beforeAll(async () => {
+    const observer = (event: JobEvent): void => {
+      if (event.type !== 'step') return;
+      snapshots.push(join(workspace.outputs, '..', name, String(snapshots.length)));
+      takeSnapshot(join(workspace.outputs, name), snapshots.at(-1) ?? '');
+    };
+    await run(name, overrides, { observer, checkpointSteps: 1 });
+  });
 
   it('comes to the same bytes at every budget, whose peaks are those of the plan', async () => {
-    await run(name, overrides);
     expect(await record(name)).toMatchObject({ storage: { ...small, ...overrides }.storage });
     const neededBytes = await withJob(overrides, async (job) => {
       const fit = await fitMemory({ job, profile: cpuProfile, budgetBytes: 2 ** 40 });
@@ -93,14 +101,6 @@ describe.each([
   });
 
   it('goes on to the same bytes after a crash, and not with another storage', async () => {
-    const out = join(workspace.outputs, `${name}-seen`);
-    const snapshots: string[] = [];
-    const observer = (event: JobEvent): void => {
-      if (event.type !== 'step') return;
-      snapshots.push(join(workspace.outputs, '..', name, String(snapshots.length)));
-      takeSnapshot(out, snapshots.at(-1) ?? '');
-    };
-    await run(`${name}-seen`, overrides, { observer, checkpointSteps: 1 });
     expect(snapshots.length).toBeGreaterThan(1);
     for (const [index, snapshot] of snapshots.entries()) {
       const killed = `${name}-killed-${index}`;
