@@ -1,6 +1,5 @@
-import { at } from '@emloc/checked';
-import { factorNames, weightPlace } from '@emloc/models';
-import { quantizedSource, type LayerSource } from '@emloc/weight-pager';
+import { quantizedLinears } from '@emloc/models';
+import type { LayerSource } from '@emloc/weight-pager';
 
 import type { Job } from './job.js';
 
@@ -10,25 +9,14 @@ export type HoldingJob = Pick<Job, 'model'> & {
 };
 
 /**
- * A source of the job's model, or of an emulator of it, as training reads it: with the weights of
- * linears that can be trained, and factors in their place, held as the job's storage says.
- * Embedding, head, biases and norms are what they are.
+ * A source of the job's model, or of an emulator of it, as training reads it: held as the job's
+ * storage says.
  */
 export function heldSource(
   { options: { storage }, model: { layout } }: HoldingJob,
   source: LayerSource,
 ): LayerSource {
-  if (storage === 'model') return source;
-  const names = layout.pages.map(() => new Set<string>());
-  for (const linear of layout.linears) {
-    const { page, tensor } = weightPlace(layout, linear);
-    const { u, v } = factorNames(linear.name);
-    for (const name of [tensor, u, v]) at(names, page).add(name);
-  }
-  return quantizedSource(source, {
-    format: storage,
-    includes: (page, { name }) => at(names, page).has(name),
-  });
+  return storage === 'model' ? source : quantizedLinears(source, layout, storage);
 }
 
 /** The original as training reads it. */
