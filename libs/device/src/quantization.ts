@@ -3,9 +3,9 @@
  * codes with one float32 scale; the last block may be shorter.
  *
  * - `int8`: scale = max |x| / 127, code = x / scale to the nearest integer, x' = scale · code.
- * - `nf4` (QLoRA, arXiv 2305.14314, §3 and appendix E): scale = max |x|, code = index of the nearest
- *   of 16 quantiles of the normal distribution to x / scale, x' = scale · quantile. Scales are not
- *   quantised again.
+ * - `nf4` (QLoRA, arXiv 2305.14314, §3 and appendix E): scale = max |x|, code = index of the
+ *   nearest of 16 quantiles of the normal distribution to x / scale, x' = scale · quantile. Scales
+ *   are not quantised again.
  */
 export const quantizedFormats = Object.freeze(['int8', 'nf4'] as const);
 

@@ -2,7 +2,7 @@ import { at } from '@emloc/checked';
 import { byteLength, type QuantizedFormat } from '@emloc/device';
 import pLimit from 'p-limit';
 
-import { quantize } from './quantize.js';
+import { quantize } from './quantize/quantize.js';
 import type { LayerSource, TensorSpec } from './source.js';
 
 /** Tensors that are quantised at once: each is in host memory as a whole meanwhile. */

@@ -19,7 +19,7 @@ import {
   type PagerOptions,
   type TensorSpec,
 } from '../src/index.js';
-import { quantize } from '../src/quantize.js';
+import { quantize } from '../src/quantize/quantize.js';
 import { decode } from './decode.js';
 import { randomInteger, seededRandom } from './random.js';
 import { SimulatedBackend, simulatedProfile } from './simulated-backend.js';

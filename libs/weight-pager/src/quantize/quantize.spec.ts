@@ -8,8 +8,8 @@ import {
   type QuantizedFormat,
 } from '@emloc/device';
 
-import { decode } from '../test/decode.js';
-import { seededRandom } from '../test/random.js';
+import { decode } from '../../test/decode.js';
+import { seededRandom } from '../../test/random.js';
 import { quantize } from './quantize.js';
 
 /** Numbers of very different blocks. */
