@@ -94,7 +94,6 @@ export {
   quantizedFormats,
   quantizedLayout,
   type QuantizedFormat,
-  type QuantizedLayout,
 } from './quantization.js';
 export type { WorkspaceBytes, DeviceProfile } from './profile.js';
 export { type KernelRate, type DeviceRates, roughRates } from './rates.js';

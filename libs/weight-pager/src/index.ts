@@ -1,6 +1,6 @@
 export type { PagerOptions } from './options.js';
 export { type Lease, openPager, type Pager } from './pager.js';
-export { quantizedSource, type QuantizedTensors } from './quantized-source.js';
+export { quantizedSource } from './quantized-source.js';
 export {
   allDeviceBytes,
   type LayerSource,

@@ -1,12 +1,14 @@
-import { quantizedLinears } from '@emloc/models';
+import { quantizedLinears, type Model } from '@emloc/models';
 import type { LayerSource } from '@emloc/weight-pager';
 
-import type { Job } from './job.js';
+import type { TuneOptions } from '../options/resolve.js';
+import type { EmulatedLinear } from './emulated-linear.js';
 
 /** What decides how a model that is trained on is held. */
-export type HoldingJob = Pick<Job, 'model'> & {
-  readonly options: Pick<Job['options'], 'storage'>;
-};
+export interface HoldingJob {
+  readonly model: Pick<Model, 'layout' | 'source'>;
+  readonly options: Pick<TuneOptions, 'storage'>;
+}
 
 /**
  * A source of the job's model, or of an emulator of it, as training reads it: held as the job's
@@ -32,7 +34,7 @@ export function trainedOriginal(job: HoldingJob): LayerSource {
  */
 export function isHeldOriginal(
   { options: { storage } }: HoldingJob,
-  { length }: Job['emulated'],
+  { length }: readonly EmulatedLinear[],
 ): boolean {
   return storage !== 'model' && length === 0;
 }
