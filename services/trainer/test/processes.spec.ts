@@ -30,7 +30,7 @@ function trainRequest(job: string, token: number) {
     data: join(root, 'examples/data/train.jsonl'),
     vramBytes: 16 * 2 ** 20,
     ratios: ['1'],
-    storage: 'nf4',
+    storage: 'nf4' as const,
     steps,
     evalSteps: 4,
     batch: 4,
