@@ -67,6 +67,7 @@ const hotFiles = [
   'libs/tasks/src/diffusion/{draw-rows,latents,sample}.ts',
   'libs/emulator/test/{matrix,reference-device}.ts',
   'tools/gpu-bundle/src/{attention-checks,kernel-checks,lab,random}.ts',
+  'libs/weight-pager/src/quantize/quantize.ts',
 ];
 
 const testFiles = [

@@ -43,6 +43,7 @@ const every: Required<PlainTuneOptions> = {
   calibrationRows: 32,
   emulatorMetric: 'loss',
   factors: 'fast',
+  storage: 'nf4',
   correction: 3,
   refineSteps: 0,
   refineLearningRate: 1e-4,

@@ -22,6 +22,7 @@ import {
   type NoiseScheme,
   type Optimizer,
   type Schedule,
+  type Storage,
   type TuneOptions,
 } from './generated/emloc/v1/tune_options_pb.js';
 
@@ -60,6 +61,7 @@ interface Choices {
   readonly method: NamesOf<typeof Method>;
   readonly emulatorMetric: NamesOf<typeof EmulatorMetric>;
   readonly factors: NamesOf<typeof Factors>;
+  readonly storage: NamesOf<typeof Storage>;
   readonly schedule: NamesOf<typeof Schedule>;
   readonly optimizer: NamesOf<typeof Optimizer>;
   readonly crop: NamesOf<typeof Crop>;

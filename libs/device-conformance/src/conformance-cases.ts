@@ -14,6 +14,7 @@ import { copyBlocksCases } from './cases/copy-blocks.js';
 import { crossEntropyCases } from './cases/cross-entropy.js';
 import { decodeAttentionCases } from './cases/decode-attention.js';
 import { deltaGatesCases } from './cases/delta-gates.js';
+import { dequantizeCases } from './cases/dequantize.js';
 import { dropoutCases } from './cases/dropout.js';
 import { eighCases } from './cases/eigh.js';
 import { fillCases } from './cases/fill.js';
@@ -94,6 +95,7 @@ const definitions: readonly CaseDefinition[] = [
   ...addBiasCases,
   ...fillCases,
   ...castCases,
+  ...dequantizeCases,
   ...scaleCases,
   ...scaleByCases,
   ...dropoutCases,

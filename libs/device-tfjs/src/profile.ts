@@ -80,6 +80,7 @@ const workspaceBytes: WorkspaceBytes = Object.freeze({
   scale: ({ out }: KernelOptions<'scale'>) => bytes(out.size),
   scaleBy: ({ out }: KernelOptions<'scaleBy'>) => bytes(out.size),
   dropout: ({ x }: KernelOptions<'dropout'>) => bytes(3 * x.size),
+  dequantize: ({ out }: KernelOptions<'dequantize'>) => bytes(out.size),
   modulate: ({ x }: KernelOptions<'modulate'>) => bytes(5 * x.size + 2 * x.dim(0)),
   modulateBackward: (options: KernelOptions<'modulateBackward'>) =>
     sequenceSumBytes(options, 3 + Number(!!options.dScale), [options.dScale, options.dShift]),

@@ -43,6 +43,7 @@ export type { BlockCopy, CopyBlocksOptions } from './kernels/copy-blocks.js';
 export type { CrossEntropyOptions } from './kernels/cross-entropy.js';
 export type { DecodeAttentionOptions } from './kernels/decode-attention.js';
 export type { DeltaGatesOptions, DeltaGatesBackwardOptions } from './kernels/delta-gates.js';
+export type { DequantizeOptions } from './kernels/dequantize.js';
 export { dropoutThreshold, type DropoutOptions } from './kernels/dropout.js';
 export type { EighOptions } from './kernels/eigh.js';
 export type { FillOptions } from './kernels/fill.js';
@@ -86,6 +87,14 @@ export {
   launchedKernelNames,
   factorizationNames,
 } from './kernels/index.js';
+export {
+  nf4Values,
+  quantizedBits,
+  quantizedBlock,
+  quantizedFormats,
+  quantizedLayout,
+  type QuantizedFormat,
+} from './quantization.js';
 export type { WorkspaceBytes, DeviceProfile } from './profile.js';
 export { type KernelRate, type DeviceRates, roughRates } from './rates.js';
 export type { DeviceTarget } from './target.js';

@@ -44,6 +44,7 @@ export {
 export {
   factorNames,
   overlaySource,
+  quantizedLinears,
   pagesSource,
   sliceSource,
   type SourceSlice,

@@ -239,7 +239,7 @@ export function lossBlock({ blocks }: ModelLayout): Block {
 
 /** Where a linear's weight lies: in a page, under a name. */
 export function weightPlace(
-  { blocks }: ModelLayout,
+  { blocks }: Pick<ModelLayout, 'blocks'>,
   { block, name }: Pick<ModelLinear, 'block' | 'name'>,
 ): { readonly page: number; readonly tensor: string } {
   return { page: at(blocks, block).page, tensor: `${name}.weight` };

@@ -2,11 +2,16 @@ import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { at, get } from '@emloc/checked';
 import { assertFinite, isFloat, type Checkpoint } from '@emloc/checkpoint';
-import type { HostDType } from '@emloc/device';
-import type { LayerSource, LayerSpec, TensorSpec } from '@emloc/weight-pager';
+import type { HostDType, QuantizedFormat } from '@emloc/device';
+import {
+  quantizedSource,
+  type LayerSource,
+  type LayerSpec,
+  type TensorSpec,
+} from '@emloc/weight-pager';
 
 import { ModelError } from './errors.js';
-import type { ModelLayout, Page } from './layout.js';
+import { weightPlace, type ModelLayout, type Page } from './layout.js';
 
 /**
  * The pages of a layout, read from a checkpoint by ranges.
@@ -79,6 +84,27 @@ export function overlaySource(
       return overlay ? overlay.read(tensor, destination) : base.read(layer, tensor, destination);
     },
   };
+}
+
+/**
+ * A model, or an emulator of it, with the weights of linears that can be trained, and factors in
+ * their place, held small. Embedding, head, biases and norms are what they are.
+ */
+export function quantizedLinears(
+  base: LayerSource,
+  layout: Pick<ModelLayout, 'blocks' | 'pages' | 'linears'>,
+  format: QuantizedFormat,
+): LayerSource {
+  const names = layout.pages.map(() => new Set<string>());
+  for (const linear of layout.linears) {
+    const { page, tensor } = weightPlace(layout, linear);
+    const { u, v } = factorNames(linear.name);
+    for (const name of [tensor, u, v]) at(names, page).add(name);
+  }
+  return quantizedSource(base, {
+    format,
+    includes: (page, { name }) => at(names, page).has(name),
+  });
 }
 
 /** A source of some of another's pages. */

@@ -1,7 +1,7 @@
 import { at } from '@emloc/checked';
 import type { Device, DeviceEvent, HostArray, MemoryCategory, Tensor } from '@emloc/device';
 
-import { deviceDTypeOf, type LayerSpec } from './source.js';
+import { residentTensor, type LayerSpec } from './source.js';
 
 /**
  * One layer's memory on the device, and the order of streams around it. Memory is taken and given
@@ -10,7 +10,7 @@ import { deviceDTypeOf, type LayerSpec } from './source.js';
  * before the memory goes back when it never read.
  */
 export class DeviceLayer {
-  /** By name, in the dtypes that the spec says. Owned by this layer. */
+  /** By name, as they are held. Owned by this layer. */
   readonly tensors: ReadonlyMap<string, Tensor>;
   /** The compute stream when the memory was taken. */
   readonly #allocated: DeviceEvent;
@@ -29,8 +29,8 @@ export class DeviceLayer {
     const tensors = new Map<string, Tensor>();
     try {
       for (const tensor of spec.tensors) {
-        const { name, shape } = tensor;
-        const dtype = deviceDTypeOf(tensor, device);
+        const { name } = tensor;
+        const { shape, dtype } = residentTensor(tensor, device);
         tensors.set(name, device.allocate(shape, dtype, category, `${spec.name}.${name}`));
       }
       this.#allocated = device.record('compute');

@@ -4,7 +4,7 @@ import pLimit from 'p-limit';
 
 import { PagerError } from './errors.js';
 import { HostMemory } from './host-memory.js';
-import { hostLayout, type HostLayout, type LayerSource } from './source.js';
+import { heldTensor, hostLayout, type HostLayout, type LayerSource } from './source.js';
 import { StagingPolicy } from './staging-policy.js';
 import type { PagerLog } from './statistics.js';
 
@@ -65,8 +65,8 @@ interface Entry {
 }
 
 /**
- * Layers as stored, in page-locked memory under a budget; what does not stay is read again from the
- * source.
+ * Layers as they are held, in page-locked memory under a budget; what does not stay is read again
+ * from the source.
  */
 export class HostTier implements Staging {
   readonly #layouts: readonly HostLayout[];
@@ -160,7 +160,7 @@ export class HostTier implements Staging {
     const started = performance.now();
     const arrays = tensors.map(({ spec, start, end }) => ({
       bytes: bytes.subarray(start, end),
-      dtype: spec.dtype,
+      dtype: heldTensor(spec).dtype,
     }));
     let readBytes = 0;
     const reads = tensors.map(({ spec, start, end }, index) =>

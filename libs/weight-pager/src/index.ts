@@ -1,5 +1,6 @@
 export type { PagerOptions } from './options.js';
 export { type Lease, openPager, type Pager } from './pager.js';
+export { quantizedSource } from './quantized-source.js';
 export {
   allDeviceBytes,
   type LayerSource,
@@ -7,5 +8,6 @@ export {
   minimumDeviceBytes,
   streamingHostBytes,
   type TensorSpec,
+  wholeDeviceBytes,
 } from './source.js';
 export type { PagerEvent, PagerObserver, PagerStatistics } from './statistics.js';

@@ -1,8 +1,8 @@
 import { at } from '@emloc/checked';
-import { byteLength, type HostArray } from '@emloc/device';
+import type { HostArray } from '@emloc/device';
 
 import type { StagedLayer, Staging } from './host-tier.js';
-import type { LayerSource } from './source.js';
+import { heldBytes, heldTensor, type LayerSource } from './source.js';
 
 /**
  * Hands out zeros in place of weights, for a program that is run only to be counted. Holds no
@@ -15,17 +15,15 @@ export class NoReads implements Staging {
   readonly #zeros: Uint8Array;
 
   constructor(private readonly source: LayerSource) {
-    const lengths = source.layers.flatMap(({ tensors }) =>
-      tensors.map(({ shape, dtype }) => byteLength(shape, dtype)),
-    );
+    const lengths = source.layers.flatMap(({ tensors }) => tensors.map(heldBytes));
     this.#zeros = new Uint8Array(lengths.reduce((longest, length) => Math.max(longest, length), 0));
   }
 
   stage(layer: number): StagedLayer {
     const tensors = at(this.source.layers, layer).tensors;
-    const arrays = tensors.map(({ shape, dtype }): HostArray => ({
-      bytes: this.#zeros.subarray(0, byteLength(shape, dtype)),
-      dtype,
+    const arrays = tensors.map((tensor): HostArray => ({
+      bytes: this.#zeros.subarray(0, heldBytes(tensor)),
+      dtype: heldTensor(tensor).dtype,
     }));
     return { arrays: Promise.resolve(arrays), [Symbol.dispose]: () => undefined };
   }

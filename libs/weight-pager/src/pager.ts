@@ -4,18 +4,21 @@ import type { HostArray, Tensor } from '@emloc/device';
 import { DeviceLayer } from './device-layer.js';
 import { PagerError } from './errors.js';
 import { HostTier, type Outlook, type StagedLayer, type Staging } from './host-tier.js';
+import { LeasedTensors } from './leased-tensors.js';
 import { NoReads } from './no-reads.js';
 import { assertOptions, LayerLimits, type PagerOptions } from './options.js';
 import { PagingPolicy } from './policy.js';
 import type { PlannedLoad } from './residency.js';
 import { hostLayout, storedBytes, twoLargest } from './source.js';
 import { PagerLog, type PagerStatistics } from './statistics.js';
+import { unless } from './unless.js';
 
 /** A layer on the device for as long as it is held. */
 export interface Lease extends Disposable {
   /**
    * By name, in the dtypes that the spec says; to be read only, by kernels launched before
-   * `release`.
+   * `release`. Those that are held small are made whole for this lease, in memory beside what
+   * layers may take.
    */
   readonly tensors: ReadonlyMap<string, Tensor>;
   /** Launched kernels need not be done. Releasing twice is a no-op. */
@@ -75,6 +78,7 @@ class WeightPager implements Pager {
   /** Residents that have not been started, in the order of their use. */
   readonly #waiting = new Set<Resident>();
   readonly #copies = new Set<Promise<void>>();
+  readonly #leased = new Set<LeasedTensors>();
   /** Aborted with the PagerError that every later call gets. */
   readonly #stop = new AbortController();
   readonly #prefetch: boolean;
@@ -116,14 +120,21 @@ class WeightPager implements Pager {
 
   async acquire(layer: number): Promise<Lease> {
     const resident = this.#pin(layer);
-    await this.#arrive(resident);
-    resident.memory.order();
-    let isHeld = true;
+    const leased = this.#lease(resident);
     const release = (): void => {
-      if (isHeld) this.#unpin(resident);
-      isHeld = false;
+      if (!this.#leased.delete(leased)) return;
+      leased.dispose();
+      this.#unpin(resident);
     };
-    return { tensors: resident.memory.tensors, release, [Symbol.dispose]: release };
+    try {
+      await this.#arrive(resident);
+      resident.memory.order();
+      leased.fill();
+    } catch (error) {
+      release();
+      throw error;
+    }
+    return { tensors: leased.tensors, release, [Symbol.dispose]: release };
   }
 
   pass(layers: readonly number[]): boolean {
@@ -185,6 +196,20 @@ class WeightPager implements Pager {
       return this.#start(known ?? this.#place(layer));
     } finally {
       this.#apply(step.prefetch);
+    }
+  }
+
+  /** @throws OutOfBudgetError, DeviceError; then the layer is not pinned any more */
+  #lease(resident: Resident): LeasedTensors {
+    const { device, source } = this.options;
+    try {
+      const spec = at(source.layers, resident.layer);
+      const leased = new LeasedTensors(device, spec, resident.memory.tensors);
+      this.#leased.add(leased);
+      return leased;
+    } catch (error) {
+      this.#unpin(resident);
+      throw error;
     }
   }
 
@@ -339,6 +364,8 @@ class WeightPager implements Pager {
     this.#fail('PAGER_CLOSED', 'closed');
     this.options.signal?.removeEventListener('abort', this.#onAbort);
     const failures: unknown[] = [];
+    for (const leased of this.#leased) leased.dispose();
+    this.#leased.clear();
     for (const resident of [...this.#residents.values()]) {
       try {
         this.#remove(resident);
@@ -353,14 +380,4 @@ class WeightPager implements Pager {
         cause: failures[0],
       });
   }
-}
-
-/** The promise, or a rejection with the signal's reason when that comes first. */
-function unless<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason as Error);
-    if (signal.aborted) return onAbort();
-    signal.addEventListener('abort', onAbort);
-    void promise.then(resolve, reject).then(() => signal.removeEventListener('abort', onAbort));
-  });
 }

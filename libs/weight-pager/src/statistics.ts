@@ -7,7 +7,7 @@ export interface PagerStatistics {
   readonly hostBytes: number;
   /** May be Infinity. */
   readonly hostBudgetBytes: number;
-  /** Bytes of all layers as stored. */
+  /** Bytes of all layers as they are held in host memory. */
   readonly diskBytes: number;
   readonly acquisitions: number;
   /** Acquisitions that found their layer on the device or on its way there. */
@@ -22,8 +22,8 @@ export interface PagerStatistics {
 }
 
 /**
- * `layer` is the index in the source. `bytes` are device bytes for page-in and page-out, stored
- * bytes otherwise.
+ * `layer` is the index in the source. `bytes` are device bytes for page-in and page-out, those in
+ * host memory otherwise.
  */
 export type PagerEvent =
   | { readonly type: 'page-in'; readonly layer: number; readonly bytes: number }

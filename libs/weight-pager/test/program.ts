@@ -1,14 +1,26 @@
 import { at } from '@emloc/checked';
-import { Device, MemoryBudget, type Tensor } from '@emloc/device';
+import {
+  Device,
+  MemoryBudget,
+  quantizedFormats,
+  quantizedLayout,
+  type QuantizedFormat,
+  type Tensor,
+} from '@emloc/device';
 import { createNullBackend } from '@emloc/device-null';
 
 import {
   openPager,
+  quantizedSource,
+  type LayerSource,
   type Lease,
   type Pager,
   type PagerEvent,
   type PagerOptions,
+  type TensorSpec,
 } from '../src/index.js';
+import { quantize } from '../src/quantize/quantize.js';
+import { decode } from './decode.js';
 import { randomInteger, seededRandom } from './random.js';
 import { SimulatedBackend, simulatedProfile } from './simulated-backend.js';
 import { SimulatedSource, weightValue } from './simulated-source.js';
@@ -30,6 +42,8 @@ export interface Program {
   }[];
   /** How many leases are held at once. */
   readonly depth: number;
+  /** As what the layers are held; null: as they are. */
+  readonly storage: QuantizedFormat | null;
 }
 
 const paddedBytes = (length: number) => Math.ceil((4 * length) / 16) * 16;
@@ -69,6 +83,7 @@ export function randomProgram(seed: number): Program {
     lengths,
     parts,
     depth,
+    storage: seed % 2 === 0 ? null : at(quantizedFormats, (seed >> 1) % 2),
     deviceBytes: leastBytes + Math.floor(random() * random() * (sum(sizes) + 16)),
     hostBytes:
       random() < 0.2 ? Number.POSITIVE_INFINITY : staged + Math.floor(random() * staged * count),
@@ -104,17 +119,42 @@ function copyOf(device: Device, x: Tensor): Promise<Float32Array> {
   return values;
 }
 
-/** What the accesses must see: each layer as stored. */
-export function expectedOutputs({ parts, lengths }: Program): Float32Array[] {
-  return parts
+/** What the accesses must see: each layer as it is held. */
+export function expectedOutputs({ parts, lengths, storage }: Program): Promise<Float32Array[]> {
+  const outputs = parts
     .flatMap(({ order, used }) =>
       Array.from({ length: used }, (_, position) => at(order, position % order.length)),
     )
     .flatMap((layer) =>
       at(lengths, layer).map((length, tensor) =>
-        Float32Array.from({ length }, (_, index) => weightValue(layer, tensor, index)),
+        expectedTensor(
+          Float32Array.from({ length }, (_, index) => weightValue(layer, tensor, index)),
+          isHeldSmall(tensor) ? storage : null,
+        ),
       ),
     );
+  return Promise.all(outputs);
+}
+
+async function expectedTensor(
+  values: Float32Array,
+  format: QuantizedFormat | null,
+): Promise<Float32Array> {
+  if (!format) return values;
+  const words = new Uint8Array(4 * quantizedLayout(values.length, format).words);
+  await quantize({ bytes: new Uint8Array(values.buffer), dtype: 'float32' }, format, words);
+  return decode(words, values.length, format);
+}
+
+/** The second tensor of a layer stays as it is. */
+function isHeldSmall(tensor: number): boolean {
+  return tensor !== 1;
+}
+
+function heldSource(source: LayerSource, { storage: format }: Program): LayerSource {
+  if (!format) return source;
+  const includes = (_: number, { name }: TensorSpec): boolean => isHeldSmall(Number(name.slice(1)));
+  return quantizedSource(source, { format, includes });
 }
 
 export interface Outcome {
@@ -165,7 +205,10 @@ export async function runSimulated(
   const backend = new SimulatedBackend(random, [0.03, 0.5, 0.97][timingSeed % 3]);
   const device = new Device(backend, new MemoryBudget(Number.POSITIVE_INFINITY));
   const source = new SimulatedSource(program.lengths, random);
-  const outcome = await measure(program, device, { ...overrides, source });
+  const outcome = await measure(program, device, {
+    ...overrides,
+    source: heldSource(source, program),
+  });
   await device.synchronize();
   return { ...outcome, backend, device, source };
 }
@@ -178,7 +221,7 @@ export async function runPlanned(program: Program, overrides: Overrides = {}): P
   );
   return measure(program, device, {
     ...overrides,
-    source: new SimulatedSource(program.lengths, seededRandom(0)),
+    source: heldSource(new SimulatedSource(program.lengths, seededRandom(0)), program),
     reads: 'none',
   });
 }

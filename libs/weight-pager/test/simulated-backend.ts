@@ -3,6 +3,7 @@ import {
   factorizationNames,
   launchedKernelNames,
   type Backend,
+  type DequantizeOptions,
   type DeviceEvent,
   type DeviceProfile,
   type HostArray,
@@ -12,6 +13,8 @@ import {
   type StreamName,
   type Tensor,
 } from '@emloc/device';
+
+import { decode } from './decode.js';
 
 export const simulatedProfile: DeviceProfile = {
   name: 'simulated',
@@ -98,6 +101,7 @@ export class SimulatedBackend implements Backend<Memory> {
       ...(Object.fromEntries(refused) as Kernels),
       add: this.#add,
       fill: this.#fill,
+      dequantize: this.#dequantize,
     };
   }
 
@@ -216,6 +220,15 @@ export class SimulatedBackend implements Backend<Memory> {
   readonly #fill = ({ out, value }: { out: Tensor; value: number }): void => {
     const memory = out.handle as Memory;
     this.#launch('compute', () => this.#values(memory, out).fill(value));
+  };
+
+  readonly #dequantize = ({ x, format, out }: DequantizeOptions): void => {
+    const [source, target] = [x.handle as Memory, out.handle as Memory];
+    this.#launch('compute', () => {
+      const { buffer, byteOffset, byteLength } = this.#values(source, x);
+      const bytes = new Uint8Array(buffer, byteOffset, byteLength);
+      this.#values(target, out).set(decode(bytes, out.size, format));
+    });
   };
 
   #values(memory: Memory, tensor: Tensor): Float32Array {

@@ -42,7 +42,7 @@ function correct(task: Task<'correct-blocks'>, context: Context): Promise<Correc
         device: { profile },
         clock,
       } = run.environment;
-      const emulator = emulatorSource(job.model, job.emulated, { store, profile });
+      const emulator = emulatorSource(job, job.emulated, { store, profile });
       await context.request({
         type: 'blocks',
         blocks: namedBlocks(job.model.layout, correctedBlocks(job, adapter)),

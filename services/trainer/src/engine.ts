@@ -12,6 +12,7 @@ import {
   secondMomentsIn,
   startingAdapter,
   trainedLevels,
+  trainedOriginal,
   withSecondMoments,
   type JobRun,
   type LastLevelStart,
@@ -80,7 +81,7 @@ function refineInputs({ job }: JobRun, { adapter, trained }: TrainingTask): Trai
     );
   return {
     stage: 'refine',
-    levels: [{ source: job.model.source, emulated: [], steps: job.refinement.batches.length }],
+    levels: [{ source: trainedOriginal(job), emulated: [], steps: job.refinement.batches.length }],
     ...startOf(adapterFromRecord(adapter), trained),
     plan: job.refinement,
     evaluateBefore: false,

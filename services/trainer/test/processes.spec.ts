@@ -23,13 +23,14 @@ beforeAll(async () => {
 });
 afterAll(() => stages.stop());
 
-/** Training on the original: a stage that needs nothing of another one. */
+/** Training on the original, held in codes: a stage that needs nothing of another one. */
 function trainRequest(job: string, token: number) {
   const options = {
     model: join(root, 'examples/models/tiny-qwen2'),
     data: join(root, 'examples/data/train.jsonl'),
     vramBytes: 16 * 2 ** 20,
     ratios: ['1'],
+    storage: 'nf4' as const,
     steps,
     evalSteps: 4,
     batch: 4,

@@ -1,10 +1,11 @@
 import { at, get } from '@emloc/checked';
-import type { DeviceProfile } from '@emloc/device';
+import type { DeviceProfile, QuantizedFormat } from '@emloc/device';
 import { emulatorRank } from '@emloc/emulator';
 import {
   factorNames,
   layoutOf,
   overlaySource,
+  quantizedLinears,
   type ModelLayout,
   type ModelLinear,
   type TensorOverlay,
@@ -78,6 +79,13 @@ export function syntheticWeights(
     rankOf,
     emulator: overlaySource(original, overlays),
   };
+}
+
+/** The same model with the weights of its linears, and their factors, held small. */
+export function heldModel(model: SyntheticModel, storage: QuantizedFormat): SyntheticModel {
+  const held = (source: LayerSource): LayerSource =>
+    quantizedLinears(source, model.layout, storage);
+  return { ...model, original: held(model.original), emulator: held(model.emulator) };
 }
 
 /** Whether the emulator has factors in place of it. */

@@ -2,12 +2,12 @@ import { readFile, writeFile } from 'node:fs/promises';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { at } from '@emloc/checked';
-import { parseBytes } from '@emloc/device';
+import { parseBytes, quantizedFormats, type QuantizedFormat } from '@emloc/device';
 import { cudaOrdinal, cudaProfile } from '@emloc/device-cuda';
 import { factorsChoices, type FactorsChoice } from '@emloc/emulator';
 
 import { fluxShape } from './flux-shape.js';
-import { gpuBudgets, identityBudgets } from './gpu-budgets.js';
+import { gpuBudgets, identityBudgets, type GpuBudgets } from './gpu-budgets.js';
 import {
   graphNote,
   note,
@@ -19,7 +19,7 @@ import {
 import { measureFactors } from './gpu-factors.js';
 import { fluxRows } from './gpu-flux-rows.js';
 import { measureGeneration } from './gpu-generate.js';
-import { syntheticModel, type SyntheticModel } from './gpu-model.js';
+import { heldModel, syntheticModel, type SyntheticModel } from './gpu-model.js';
 import { ProfiledBackend, profileTable } from './gpu-profile.js';
 import { defaultShape, gpuShapes } from './gpu-shapes.js';
 import { gpuTable, median, type GpuRow, type TorchRow } from './gpu-table.js';
@@ -32,7 +32,7 @@ import {
 } from './gpu-training.js';
 
 const help = `usage: bench gpu [--rows train,short,paged,factors,generate,identity] [--steps 12] [--paged-rows 2,4,8] [--device cuda:1] [--no-wgmma] [--no-graphs] [--profile] [--json FILE]
-                 [--torch FILE] [--ratio 0.4] [--factors auto|exact|fast] [--rank 8] [--vram SIZE] [--shape ${defaultShape}]
+                 [--torch FILE] [--ratio 0.4] [--storage int8|nf4] [--factors auto|exact|fast] [--rank 8] [--vram SIZE] [--shape ${defaultShape}]
        bench gpu --shape ${fluxShape} [--size 512] [--rows train,paged,sample] [--ratio 0.45] [--rank 4] [--paged-rows 4] [--steps 12] ...
 Trains and factorises at the shape of a model (random weights, nothing on disk), by default one of 7.6 B on a card of 24 GB or more, and prints a table.
   train    LoRA on an emulator, 2 x 1024 tokens a step, the peak below 14.45 GiB (without the driver's context)
@@ -46,6 +46,7 @@ Trains and factorises at the shape of a model (random weights, nothing on disk),
              the least that it can work in
   ${fluxShape} trains on one image of 512 x 512 (--size) within 16 GiB (larger ones: 22), on the paged model within 16 GiB on several
              images together, and runs one forward of sampling with all weights on the card
+  --storage  holds weights and factors of train, short, paged and identity in blocks of codes (default: as they are)
   --vram     what train and paged may take, the driver's context included, in place of the above
   --no-wgmma attention on a Hopper card does not take the kernels for it
   --no-graphs launches are made one by one, also those of a step that came before
@@ -59,6 +60,8 @@ interface Settings extends CardSettings {
   readonly steps: number;
   readonly ratio: number;
   readonly rank: number;
+  /** As what weights and factors are held; null: as they are. */
+  readonly storage: QuantizedFormat | null;
   /** How factors are found. */
   readonly factors: FactorsChoice;
   readonly pagedRows: readonly number[];
@@ -80,6 +83,7 @@ export async function measure(args: readonly string[]): Promise<number> {
       ratio: { type: 'string' },
       rank: { type: 'string' },
       factors: { type: 'string', default: 'exact' },
+      storage: { type: 'string' },
       shape: { type: 'string', default: defaultShape },
       vram: { type: 'string' },
       'no-wgmma': { type: 'boolean', default: false },
@@ -93,7 +97,10 @@ export async function measure(args: readonly string[]): Promise<number> {
   const ordinal = cudaOrdinal(values.device);
   const isFlux = values.shape === fluxShape;
   const vramBytes = values.vram === undefined ? null : parseBytes(values.vram);
-  const isUnreadable = values.vram !== undefined && vramBytes === null;
+  const storage = quantizedFormats.find((format) => format === values.storage) ?? null;
+  const isUnreadable =
+    (values.vram !== undefined && vramBytes === null) ||
+    (values.storage !== undefined && (storage === null || isFlux));
   if (values.help || isUnreadable || ordinal === null || !(isFlux || gpuShapes.has(values.shape))) {
     (values.help ? process.stdout : process.stderr).write(help);
     return values.help ? 0 : 2;
@@ -108,6 +115,7 @@ export async function measure(args: readonly string[]): Promise<number> {
     rank: Number(values.rank ?? (isFlux ? 4 : 8)),
     factors: factorsChoices.find((choice) => choice === values.factors) ?? 'exact',
     pagedRows: (values['paged-rows'] ?? (isFlux ? '4' : '2,4,8')).split(',').map(Number),
+    storage,
     profile: values.profile,
     vramBytes,
   };
@@ -140,8 +148,14 @@ async function textRows(
   return { rows, isSame };
 }
 
-function modelOf({ shape, ratio }: Settings, blocks?: number): SyntheticModel {
-  return syntheticModel({ shape, ratio, profile: cudaProfile(), blocks });
+function modelOf({ shape, ratio, storage }: Settings, blocks?: number): SyntheticModel {
+  const model = syntheticModel({ shape, ratio, profile: cudaProfile(), blocks });
+  return storage ? heldModel(model, storage) : model;
+}
+
+/** Those of the model as it is. */
+function budgetsOf(settings: Settings): Promise<GpuBudgets> {
+  return gpuBudgets(settings, modelOf({ ...settings, storage: null }), cudaProfile());
 }
 
 /** LoRA on the emulator; the budget is the caller's. */
@@ -163,7 +177,7 @@ function emulatorTask(
 
 async function trainRow(settings: Settings): Promise<GpuRow> {
   const model = modelOf(settings);
-  const { train: budgetBytes } = await gpuBudgets(settings, model, cudaProfile());
+  const { train: budgetBytes } = await budgetsOf(settings);
   return withCard(settings, budgetBytes, async (backend) => {
     const task: TrainingTask = { ...emulatorTask(model, settings), budgetBytes };
     const blocks = model.layout.numbered.reduce((sum, { count }) => sum + count, 0);
@@ -183,15 +197,19 @@ async function trainRow(settings: Settings): Promise<GpuRow> {
       name: 'train',
       tokensPerSecond: 2048 / median(run.seconds.slice(2)),
       peakBytes: peak,
-      detail: `${memory.keptBlocks} of ${blocks} blocks kept`,
+      detail: `${memory.keptBlocks} of ${blocks} blocks kept${heldIn(settings)}`,
     };
   });
+}
+
+function heldIn({ storage }: Settings): string {
+  return storage ? `, ${storage}` : '';
 }
 
 /** A step whose launches are longer than their kernels where they are made one by one. */
 async function shortRow(settings: Settings): Promise<GpuRow> {
   const model = modelOf(settings);
-  const { train: budgetBytes } = await gpuBudgets(settings, model, cudaProfile());
+  const { train: budgetBytes } = await budgetsOf(settings);
   return withCard(settings, budgetBytes, async (backend) => {
     const size = { sequences: 1, sequenceLength: 16, steps: Math.max(20, settings.steps) };
     const task: TrainingTask = { ...emulatorTask(model, settings), ...size, budgetBytes };
@@ -214,7 +232,7 @@ async function shortRow(settings: Settings): Promise<GpuRow> {
 async function pagedRow(settings: Settings): Promise<GpuRow> {
   const model = modelOf({ ...settings, ratio: 1 });
   const { layout, original } = model;
-  const { paged: budgetBytes } = await gpuBudgets(settings, model, cudaProfile());
+  const { paged: budgetBytes } = await budgetsOf(settings);
   let best: GpuRow | null = null;
   for (const sequences of settings.pagedRows) {
     const row = await withCard(settings, budgetBytes, async (backend): Promise<GpuRow> => {
@@ -238,7 +256,7 @@ async function pagedRow(settings: Settings): Promise<GpuRow> {
         name: 'paged',
         tokensPerSecond: (sequences * 1024) / seconds,
         peakBytes: peakBytes(backend),
-        detail: `${sequences} x 1024 tokens`,
+        detail: `${sequences} x 1024 tokens${heldIn(settings)}`,
       };
     });
     if (!best || (row.tokensPerSecond ?? 0) > (best.tokensPerSecond ?? 0)) best = row;
@@ -283,7 +301,7 @@ async function checkIdentity(settings: Settings): Promise<boolean> {
 }
 
 function generateRows(settings: Settings): Promise<GpuRow[]> {
-  const model = modelOf({ ...settings, ratio: 1 });
+  const model = modelOf({ ...settings, ratio: 1, storage: null });
   return measureGeneration(model, cudaProfile(), (bytes, run) =>
     withCard(settings, bytes, async (backend) => {
       const figures = await run(backend);
@@ -293,9 +311,9 @@ function generateRows(settings: Settings): Promise<GpuRow[]> {
 }
 
 async function factorsRow(settings: Settings): Promise<GpuRow> {
-  const model = modelOf(settings, 1);
+  const model = modelOf({ ...settings, storage: null }, 1);
   const choice = settings.factors;
-  const { train: capacityBytes } = await gpuBudgets(settings, modelOf(settings), cudaProfile());
+  const { train: capacityBytes } = await budgetsOf(settings);
   return withCard(settings, capacityBytes, async (backend) => {
     if (settings.profile) {
       const profiled = new ProfiledBackend(backend);

@@ -13,6 +13,7 @@ import { copyBlocks } from './copy-blocks.js';
 import { crossEntropy } from './cross-entropy.js';
 import { decodeAttention } from './decode-attention.js';
 import { deltaGates, deltaGatesBackward } from './delta-gates.js';
+import { dequantize } from './dequantize.js';
 import { dropout } from './dropout.js';
 import { eigh } from './eigh.js';
 import { fill } from './fill.js';
@@ -73,6 +74,7 @@ export const operations = {
   addBias,
   fill,
   cast,
+  dequantize,
   scale,
   scaleBy,
   dropout,

@@ -13,6 +13,7 @@ import { cholesky } from './cholesky.js';
 import { copyBlocks } from './copy-blocks.js';
 import { crossEntropy } from './cross-entropy.js';
 import { decodeAttention } from './decode-attention.js';
+import { dequantize } from './dequantize.js';
 import { dropout } from './dropout.js';
 import { eigh } from './eigh.js';
 import { fill } from './fill.js';
@@ -76,6 +77,7 @@ export function createKernels(context: TfjsContext): Kernels {
     addBias: launched('addBias', addBias),
     fill: launched('fill', fill),
     cast: launched('cast', cast),
+    dequantize: launched('dequantize', dequantize),
     scale: launched('scale', scale),
     scaleBy: launched('scaleBy', scaleBy),
     dropout: launched('dropout', dropout),

@@ -98,6 +98,7 @@ function methodRows(job: Job, result: JobResult): [string, string][] {
     ],
     ['steps', `${schedule.steps} of ${stepSize(options)}`],
     ['learning rate', `${schedule.learningRate}, ${schedule.kind}`],
+    ['weights in training', options.storage === 'model' ? null : options.storage],
     ['correction', result.correction?.chosen ?? null],
     [
       'refinement on the original',

@@ -153,6 +153,7 @@ async function recordOf(
     ratios: options.ratios,
     levels: options.levels,
     factors: options.factors,
+    storage: options.storage,
     emulator: result.emulator,
     correction: result.correction,
     refinement: result.refinement && {

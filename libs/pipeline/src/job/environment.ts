@@ -104,11 +104,10 @@ export function openModelPager(
 ): Pager {
   const { device } = environment;
   const planned = environment.memory[phase].pagerBytes;
-  // A phase that pages several models has what the largest takes.
+  // A phase that pages several models has what the largest takes, and at least what each needs.
+  const least = minimumDeviceBytes(source, device);
   const bytes =
-    planned === null
-      ? minimumDeviceBytes(source, device)
-      : Math.min(planned, allDeviceBytes(source, device));
+    planned === null ? least : Math.max(least, Math.min(planned, allDeviceBytes(source, device)));
   const hostBytes = streamingPhases.includes(phase)
     ? streamingHostBytes(source, environment.hostBytes, 1 / 2)
     : (given.hostBytes ?? environment.hostBytes);

@@ -1,9 +1,10 @@
 import type { DeviceProfile, HostDType } from '@emloc/device';
-import { factorNames, overlaySource, type Model, type TensorOverlay } from '@emloc/models';
+import { factorNames, overlaySource, type TensorOverlay } from '@emloc/models';
 import type { LayerSource, TensorSpec } from '@emloc/weight-pager';
 
 import type { EmulatedLayerReport } from './emulated-layer-report.js';
 import { paddedRank, type EmulatedLinear } from './emulated-linear.js';
+import { heldSource, type HoldingJob } from './storage.js';
 
 /** One linear layer's factors as they are trained on: raw bytes in the device's compute dtype. */
 export interface StoredFactors {
@@ -60,14 +61,15 @@ export function factorSpecs(
 }
 
 /**
- * The emulator as a source of pages: the original with factors in place of the weights that have
- * them.
+ * The emulator as training reads it: the original with factors in place of the weights that have
+ * them, held as the job's storage says.
  */
 export function emulatorSource(
-  model: Model,
+  job: HoldingJob,
   emulated: readonly EmulatedLinear[],
   { store, profile }: { store: Pick<FactorStore, 'read'>; profile: DeviceProfile },
 ): LayerSource {
+  const { model } = job;
   const overlays = new Map<number, TensorOverlay>();
   for (const { index, page } of model.layout.blocks) {
     const inBlock = emulated.filter(({ block }) => block === index);
@@ -78,5 +80,5 @@ export function emulatorSource(
       read: (tensor, destination) => store.read(index, tensor, destination),
     });
   }
-  return overlaySource(model.source, overlays);
+  return heldSource(job, overlaySource(model.source, overlays));
 }

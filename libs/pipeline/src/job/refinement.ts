@@ -3,6 +3,7 @@ import { lastLevelStart } from './carried-optimizer.js';
 import type { JobRun } from './job-run.js';
 import type { TrainingPlan } from './job.js';
 import type { CorrectionOutcome, RefinementOutcome, TunedOutcome } from './stage-outcomes.js';
+import { trainedOriginal } from './storage.js';
 import type { TrainingCourse } from './training-course.js';
 
 /** Trains the corrected adapter on the original, and says where the result is not kept. */
@@ -21,7 +22,7 @@ export async function refine(
     after: { loss },
   } = await runTrainStage(run, {
     stage: 'refine',
-    levels: [{ source: run.job.model.source, emulated: [], steps: plan.batches.length }],
+    levels: [{ source: trainedOriginal(run.job), emulated: [], steps: plan.batches.length }],
     ...lastLevelStart(correction.adapter, tuned),
     plan,
     evaluateBefore: false,

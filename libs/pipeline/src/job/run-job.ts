@@ -32,7 +32,7 @@ export async function runJob(
 async function runEmloc(run: JobRun, outcomes: OutcomeStore): Promise<JobResult> {
   const { job, environment } = run;
   const layers = await buildEmulator(run);
-  const emulator = emulatorSource(job.model, job.emulated, {
+  const emulator = emulatorSource(job, job.emulated, {
     store: environment.factors,
     profile: environment.device.profile,
   });

@@ -1,3 +1,4 @@
+import { quantizedFormats } from '@emloc/device';
 import { factorsChoices, parseRatioRules } from '@emloc/emulator';
 import { scheduleKinds } from '@emloc/finetune';
 
@@ -254,6 +255,15 @@ export const trainingOptions = Object.freeze({
     help: 'how factors are found: exact solves the whole eigenproblem in float64, fast works in float32 and checks the error, auto takes what is cheaper',
     commands: job,
     field: 'factors',
+  }),
+  /** As what the weights that are trained on are held; `model`: in the device's own numbers. */
+  storage: choice({
+    choices: ['model', ...quantizedFormats],
+    default: 'model',
+    flag: '--storage <name>',
+    help: "as what training holds the linear layers' frozen weights and factors: int8 or nf4, in blocks of codes that are made whole as a layer is used, or model: as they are",
+    commands: job,
+    field: 'storage',
   }),
   /** `auto` scores the candidates on the validation split; a number is the λ of the correction. */
   correction: choiceOrNumber({

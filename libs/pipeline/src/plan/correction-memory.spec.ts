@@ -26,7 +26,7 @@ it('is enough for every block that a process is given alone', async () => {
   const blocks = correctedBlocks(job, adapter);
   expect(blocks.length).toBeGreaterThan(2);
   const source = { store: plannedFactorStore, profile: cpuProfile };
-  const emulator = emulatorSource(job.model, job.emulated, source);
+  const emulator = emulatorSource(job, job.emulated, source);
   for (const block of blocks) {
     await using run = createNullRun(job, { profile: cpuProfile, budgetBytes });
     await correctBlocks(run, { adapter, emulator, blocks: [block] });

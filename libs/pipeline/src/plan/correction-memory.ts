@@ -17,7 +17,7 @@ export async function correctionMemory({
   budgetBytes,
 }: PlanInputs): Promise<ProcessMemory> {
   const adapter = startingAdapter(job, { reads: 'none' });
-  const emulator = emulatorSource(job.model, job.emulated, {
+  const emulator = emulatorSource(job, job.emulated, {
     store: plannedFactorStore,
     profile,
   });

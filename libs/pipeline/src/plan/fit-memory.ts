@@ -14,6 +14,7 @@ import { emulatorSource, plannedFactorStore } from '../job/factor-store.js';
 import { startingAdapter, type Job } from '../job/job.js';
 import type { StageName } from '../job/observer.js';
 import { runJob } from '../job/run-job.js';
+import { isHeldOriginal, trainedOriginal } from '../job/storage.js';
 import { runTrainStage } from '../stages/train.js';
 import { heaviestJob } from './heaviest-batches.js';
 import { createNullRun } from './null-run.js';
@@ -146,27 +147,45 @@ async function phaseNeeds(job: Job, profile: DeviceProfile): Promise<readonly Ph
     const sources = phase === 'front' ? job.task.sources(job) : [sourceOf(job, profile, phase)];
     const isAnchored = phase === 'train' && job.training.anchors !== undefined;
     // The original has its slots all the time.
-    const anchorBytes = isAnchored ? minimumDeviceBytes(job.model.source, device) : 0;
+    const anchorBytes = isAnchored ? minimumDeviceBytes(trainedOriginal(job), device) : 0;
+    const least = [...sources, ...scoredSources(job, phase)].map((source) =>
+      minimumDeviceBytes(source, device),
+    );
+    const leastWeightBytes = Math.max(...least);
     return [
       {
         phase,
-        allWeightBytes: Math.max(...sources.map((source) => allDeviceBytes(source, device))),
-        leastWeightBytes: Math.max(...sources.map((source) => minimumDeviceBytes(source, device))),
+        allWeightBytes: Math.max(
+          leastWeightBytes,
+          ...sources.map((source) => allDeviceBytes(source, device)),
+        ),
+        leastWeightBytes,
         besideWeightBytes: Math.max(...peaks) + anchorBytes,
       },
     ];
   });
 }
 
-/** The model that a phase pages: training's is the emulator, if there is one. */
+/**
+ * The model that a phase pages, as it reads it: training's is the emulator, if there is one.
+ */
 export function sourceOf(
   job: Job,
   profile: DeviceProfile,
   phase: Exclude<MemoryPhase, 'front'>,
 ): LayerSource {
+  if (phase === 'refine') return trainedOriginal(job);
   return phase === 'train'
-    ? emulatorSource(job.model, job.emulated, { store: plannedFactorStore, profile })
+    ? emulatorSource(job, job.emulated, { store: plannedFactorStore, profile })
     : job.model.source;
+}
+
+/** What a phase pages once, at its end, to score what was trained on in other numbers. */
+function scoredSources(job: Job, phase: MemoryPhase): readonly LayerSource[] {
+  const isScored =
+    (phase === 'train' && isHeldOriginal(job, job.emulated)) ||
+    (phase === 'refine' && isHeldOriginal(job, []));
+  return isScored ? [job.model.source] : [];
 }
 
 async function divide(
@@ -197,7 +216,7 @@ async function originalBytes(
   inputs: { profile: DeviceProfile; memory: StageMemory; budgetBytes: number },
 ): Promise<number> {
   const { profile, memory, budgetBytes } = inputs;
-  const { source } = job.model;
+  const source = trainedOriginal(job);
   await using run = createNullRun(job, { profile });
   const { device } = run.environment;
   const least = minimumDeviceBytes(source, device);
@@ -254,6 +273,6 @@ async function trainingPeak(
   if (!isAnchored) return run.budget.peakBytes;
   const { clock, device } = run.environment;
   const [besideWeights] = clock.reports().filter(({ name }) => name === stage);
-  const original = minimumDeviceBytes(job.model.source, device);
+  const original = minimumDeviceBytes(trainedOriginal(job), device);
   return required(besideWeights, stage).peakDeviceBytes + (memory.pagerBytes ?? 0) + original;
 }

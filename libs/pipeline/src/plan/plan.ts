@@ -1,5 +1,5 @@
 import type { Device, DeviceRates } from '@emloc/device';
-import { allDeviceBytes } from '@emloc/weight-pager';
+import { allDeviceBytes, wholeDeviceBytes, type LayerSource } from '@emloc/weight-pager';
 
 import {
   affordableHostBytes,
@@ -11,6 +11,7 @@ import type { Job } from '../job/job.js';
 import type { StageName } from '../job/observer.js';
 import { runJob } from '../job/run-job.js';
 import type { StageReport } from '../job/stage-clock.js';
+import { trainedOriginal } from '../job/storage.js';
 import { fitMemory, phases, sourceOf, stagesOfPhase, type PlanInputs } from './fit-memory.js';
 import { createNullRun } from './null-run.js';
 import { fileBytes, readBytes } from './reads.js';
@@ -102,15 +103,13 @@ function readingOf(
   const phase = phases.find((name) => stagesOfPhase[name].includes(stage.stage));
   if (readSecondsPerByte === 0 || phase === undefined || phase === 'front') return 0;
   const source = sourceOf(job, profile, phase);
+  const original = trainedOriginal(job);
   const { device, memory, uploadedBytes, anchorBytes } = stage;
   const { hostBytes } = job.options;
   const limit = Number.isFinite(hostBytes) ? hostBytes : affordableHostBytes(source);
   const host =
     phase === 'train' && job.training.anchors
-      ? anchoredHostBytes(
-          { device, memory, hostBytes },
-          { emulator: source, original: job.model.source },
-        )
+      ? anchoredHostBytes({ device, memory, hostBytes }, { emulator: source, original })
       : { ofEmulator: limit, ofOriginal: 0 };
   const ofPhase = readBytes({
     uploadedBytes,
@@ -120,13 +119,18 @@ function readingOf(
   });
   const ofAnchors = readBytes({
     uploadedBytes: anchorBytes,
-    weightBytes: allDeviceBytes(job.model.source, device),
+    weightBytes: allDeviceBytes(original, device),
     residentBytes: memory.train.originalBytes ?? 0,
     hostBytes: host.ofOriginal,
   });
-  const bytes = ofPhase + ofAnchors;
-  const inFiles = fileBytes(job.whole) / allDeviceBytes(job.whole.source, stage.device);
+  const bytes = ofPhase * wholeShare(source, device) + ofAnchors * wholeShare(original, device);
+  const inFiles = fileBytes(job.whole) / allDeviceBytes(job.whole.source, device);
   return bytes * inFiles * readSecondsPerByte;
+}
+
+/** How often a source's bytes its weights would take as they are in files. */
+function wholeShare(source: LayerSource, device: Device): number {
+  return wholeDeviceBytes(source, device) / allDeviceBytes(source, device);
 }
 
 /** Steps of a training that stand for all of them where only time is asked for. */

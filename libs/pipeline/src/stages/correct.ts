@@ -7,13 +7,13 @@ import type { Score } from '@emloc/tasks';
 import type { LayerSource } from '@emloc/weight-pager';
 
 import type { EmulatedLinear } from '../job/emulated-linear.js';
-import { openLinearPager, openModelPager, type JobEnvironment } from '../job/environment.js';
+import { openLinearPager, type JobEnvironment } from '../job/environment.js';
 import { factorSpecs } from '../job/factor-store.js';
 import type { JobRun } from '../job/job-run.js';
 import type { Job } from '../job/job.js';
 import type { CorrectionChoice } from '../options/resolve.js';
 import { isSoundAdapter } from './adapter-values.js';
-import { score } from './score.js';
+import { scoreOnOriginal } from './score-original.js';
 import { weightSlice } from './weight-slice.js';
 
 /** λ of the candidates that `auto` scores beside `none`; 3 is the paper's. */
@@ -81,31 +81,16 @@ export async function chooseCorrection(
   const isPlanned = run.environment.reads === 'none';
   for (const lambda of lambdasOf(correction))
     candidates.set(String(lambda), isPlanned ? adapter : corrected(adapter, corrections, lambda));
-  const [base, ...evaluations] = await scoreOnOriginal(run, [null, ...candidates.values()]);
+  const [base, ...evaluations] = await scoreOnOriginal(run, {
+    stage: 'correct',
+    adapters: [null, ...candidates.values()],
+  });
   if (!base) throw new Error('evaluation gave no result');
   const scores = Object.fromEntries(
     [...candidates.keys()].map((key, index) => [key, at(evaluations, index).loss]),
   );
   const chosen = typeof correction === 'number' ? String(correction) : lowest(scores);
   return { adapter: get(candidates, chosen), chosen, scores, base };
-}
-
-/** Scores adapters on the original, with the base model among them, in one pass. */
-async function scoreOnOriginal(
-  { job, environment }: JobRun,
-  adapters: readonly (LoraAdapter | null)[],
-): Promise<readonly Score[]> {
-  const { device } = environment;
-  const { layout, source } = job.model;
-  await using pager = openModelPager(environment, source, 'correct');
-  const model = { device, layout, pager, longestRow: job.longestRow };
-  return await score(environment, {
-    model,
-    stage: 'correct',
-    adapters,
-    batches: job.validation,
-    task: 'scoring',
-  });
 }
 
 /** The λ that are scored beside `none`. */

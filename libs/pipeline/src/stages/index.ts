@@ -14,6 +14,7 @@ export { calibrate } from './calibrate.js';
 export { emulateBlock } from './emulate.js';
 export { runTrainStage, type TrainStageInputs } from './train.js';
 export { trainedLevels } from '../job/trained-levels.js';
+export { trainedOriginal } from '../job/storage.js';
 export { lastLevelStart, type LastLevelStart } from '../job/carried-optimizer.js';
 export { secondMomentsIn, withSecondMoments } from '../records/second-moments.js';
 export { correctedBlocks, chooseCorrection, correctBlocks } from './correct.js';

@@ -19,11 +19,13 @@ import type { JobRun } from '../job/job-run.js';
 import type { TrainingPlan } from '../job/job.js';
 import type { StageName } from '../job/observer.js';
 import type { TunedOutcome } from '../job/stage-outcomes.js';
+import { isHeldOriginal, trainedOriginal } from '../job/storage.js';
 import type { TrainingCourse } from '../job/training-course.js';
 import type { StageProgress, ValidatedState } from '../job/training-store.js';
 import { isFiniteAdapter, zeroLayersNotice } from './adapter-values.js';
 import { LevelPager } from './level-pager.js';
 import { pausesOf } from './pauses.js';
+import { scoreOnOriginal } from './score-original.js';
 import { score } from './score.js';
 import { StepMeter } from './step-meter.js';
 import { tellBegun } from './tell-begun.js';
@@ -65,7 +67,7 @@ export async function runTrainStage(run: JobRun, inputs: TrainStageInputs): Prom
     (source) => openModelPager(environment, source, stage, { hostBytes: host?.ofEmulator }),
   );
   await using original =
-    host && openAnchorPager(environment, run.job.model.source, { hostBytes: host.ofOriginal });
+    host && openAnchorPager(environment, trainedOriginal(run.job), { hostBytes: host.ofOriginal });
   return await new TrainStage(run, inputs, { pager, original, steps, progress }).run();
 }
 
@@ -73,7 +75,7 @@ export async function runTrainStage(run: JobRun, inputs: TrainStageInputs): Prom
 function hostOf({ job, environment }: JobRun, { plan, levels }: TrainStageInputs) {
   if (!plan.anchors) return null;
   const { source: emulator } = last(levels);
-  return anchoredHostBytes(environment, { emulator, original: job.model.source });
+  return anchoredHostBytes(environment, { emulator, original: trainedOriginal(job) });
 }
 
 function modelOf({ job, environment }: JobRun, levels: readonly TrainedLevel[], pager: LevelPager) {
@@ -130,9 +132,34 @@ class TrainStage {
     if (stage === 'train') this.#tellOf(chosen, course);
     return {
       ...numbers,
-      ...{ adapter: chosen.adapter, before, after: chosen.score, course },
+      ...{ adapter: chosen.adapter, course },
+      ...(await this.#scoresThatCount(before, chosen)),
       secondMoments: optimizer?.prodigy ? null : (optimizer?.secondMoments ?? null),
     };
+  }
+
+  /**
+   * Of the original with its own weights, where these were held in other numbers while it was
+   * trained on.
+   */
+  async #scoresThatCount(
+    before: Score | null,
+    { adapter, score: after }: ValidatedState,
+  ): Promise<Pick<TunedOutcome, 'before' | 'after'>> {
+    const { stage, levels, evaluateBefore } = this.inputs;
+    const { job } = this.context;
+    const isLost = this.#isReal && Number.isNaN(after.loss);
+    if (isLost || !isHeldOriginal(job, last(levels).emulated)) return { before, after };
+    await this.state.pager.close();
+    const adapters = evaluateBefore ? [null, adapter] : [adapter];
+    const scores = await scoreOnOriginal(this.context, { stage, adapters });
+    const { storage } = job.options;
+    if (this.#isReal)
+      this.#notice(
+        `${stage}: validation loss ${last(scores).loss.toFixed(4)} on the original's own weights, ` +
+          `${after.loss.toFixed(4)} on those that ${storage} holds`,
+      );
+    return { before: evaluateBefore ? at(scores, 0) : before, after: last(scores) };
   }
 
   get #hasLevels(): boolean {

@@ -42,7 +42,7 @@ const fitting: Readonly<Record<NamedOption['kind'], readonly string[]>> = {
   switch: ['bool'],
   choice: [
     ...['Schedule', 'Optimizer', 'Crop', 'NoiseScheme', 'LossWeighting', 'EmulatorMetric'],
-    ...['Factors', 'Method'],
+    ...['Factors', 'Method', 'Storage'],
   ],
   choiceOrNumber: ['CorrectionChoice'],
 };
