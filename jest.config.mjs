@@ -6,6 +6,9 @@ process.env.OMP_NUM_THREADS ??= '1';
 export default {
   testEnvironment: '<rootDir>/tools/setup/test-environment.mjs',
   testSequencer: '<rootDir>/tools/setup/test-sequencer.mjs',
+  // Not in the temporary folder, which every run of `npm test` has for itself: what was
+  // transformed, and how long suites took, is there for the next.
+  cacheDirectory: '<rootDir>/node_modules/.cache/jest',
   roots: ['<rootDir>/libs', '<rootDir>/services', '<rootDir>/tools'],
   testMatch: ['**/*.spec.ts'],
   testPathIgnorePatterns: ['/node_modules/', '/dist/'],

@@ -96,10 +96,12 @@ export async function bundle({ name, entry, folder, outFile }, root = workspaceR
       chunkNames: '[name]-[hash]',
       splitting: true,
       bundle: true,
+      minifyWhitespace: true,
       platform: 'node',
       target: 'node20',
       format: 'esm',
       sourcemap: 'linked',
+      sourcesContent: false,
       external: externalPackages,
       plugins: [assets.plugin(relative(folder, dirname(target)))],
       // CommonJS packages inside an ES module call require for Node's own modules.

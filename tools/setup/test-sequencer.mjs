@@ -1,9 +1,9 @@
 import Sequencer from '@jest/test-sequencer';
 
 /**
- * Jest's order (the slowest first, or the largest file where no times are known), but without any
- * known times what starts programs comes first: it takes longest, and at the end one worker would
- * wait for it.
+ * Jest's order (the slowest first, or the largest file where no times are known), but unless all
+ * times are known what starts programs comes first: it takes longest, and at the end one worker
+ * would wait for it.
  */
 export default class TestSequencer extends Sequencer {
   /**
@@ -12,7 +12,7 @@ export default class TestSequencer extends Sequencer {
    */
   async sort(tests) {
     const sorted = await super.sort(tests);
-    if (sorted.some(({ duration }) => duration !== undefined)) return sorted;
+    if (sorted.every(({ duration }) => duration !== undefined)) return sorted;
     return sorted.toSorted(
       (a, b) => Number(startsPrograms(b.path)) - Number(startsPrograms(a.path)),
     );
@@ -21,5 +21,5 @@ export default class TestSequencer extends Sequencer {
 
 /** Whether a file of tests starts whole programs. @param {string} path */
 export function startsPrograms(path) {
-  return /[\\/](tools|services)[\\/][^\\/]+[\\/]test[\\/]/.test(path);
+  return /[\\/]((tools|services)[\\/][^\\/]+[\\/]test[\\/]|kernels\.spec\.ts$)/.test(path);
 }

@@ -27,23 +27,29 @@ it('hashes ranges of files, more at once than it has threads', () =>
     await hasher.close();
   }));
 
-it('names a file that is gone or too short, and goes on with others', () =>
+it.each([
+  ['small', 3],
+  ['for a thread', 3_000_000],
+])('names a file that is gone or too short, and goes on with others: %s', (_size, length) =>
   inFolder(async (folder) => {
     const path = join(folder, 'data');
-    await writeFile(path, 'abc');
+    await writeFile(path, Buffer.alloc(length, 'a'));
     const hasher = new FileHasher(1);
     const [gone, short, good] = await Promise.allSettled([
-      hasher.hash({ path: join(folder, 'gone'), start: 0, bytes: 1 }),
-      hasher.hash({ path, start: 2, bytes: 2 }),
-      hasher.hash({ path, start: 1, bytes: 2 }),
+      hasher.hash({ path: join(folder, 'gone'), start: 0, bytes: length }),
+      hasher.hash({ path, start: 2, bytes: length - 1 }),
+      hasher.hash({ path, start: 1, bytes: length - 1 }),
     ]);
     expect(gone).toMatchObject({
       reason: { code: 'CHECKPOINT_IO_FAILED', message: expect.stringContaining('gone') },
     });
-    expect(short).toMatchObject({ reason: { message: `${path} ends at byte 3` } });
+    expect(short).toMatchObject({
+      reason: { code: 'CHECKPOINT_IO_FAILED', message: `${path} ends at byte ${length}` },
+    });
     expect(good).toMatchObject({ status: 'fulfilled' });
     await hasher.close();
-  }));
+  }),
+);
 
 it('refuses what is asked of it when it is closed, and what it has not done by then', () =>
   inFolder(async (folder) => {

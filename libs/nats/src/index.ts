@@ -1,5 +1,11 @@
 export { NatsError, isNatsError } from './errors.js';
-export { connectNats, type NatsAccess, type NatsAuth, type NatsTls } from './connection/access.js';
+export {
+  closeNats,
+  connectNats,
+  type NatsAccess,
+  type NatsAuth,
+  type NatsTls,
+} from './connection/access.js';
 export { isTransient } from './connection/retry.js';
 export type { Lane } from './connection/lane.js';
 export { openLane } from './connection/socket-lane.js';

@@ -45,6 +45,7 @@ export interface Program {
   readonly sets: PatternSets;
   /** What a match begins with; -1: anything, or it may be empty. */
   readonly first: number;
+  /** -1: the pattern asks for no border of words. */
   readonly wordSet: number;
   readonly loopCount: number;
 }
@@ -59,7 +60,7 @@ export function compilePattern(node: PatternNode, sets: PatternSets): Program {
     code: Int32Array.from(compiler.code),
     sets,
     first,
-    wordSet: sets.add(wordCharacters().union(latinNumbers)),
+    wordSet: compiler.asksForWords ? sets.add(wordCharacters().union(latinNumbers)) : -1,
     loopCount: compiler.loopCount,
   };
 }
@@ -67,6 +68,7 @@ export function compilePattern(node: PatternNode, sets: PatternSets): Program {
 class Compiler {
   readonly code: number[] = [];
   loopCount = 0;
+  asksForWords = false;
 
   constructor(private readonly sets: PatternSets) {}
 
@@ -96,6 +98,7 @@ class Compiler {
       case 'look':
         return this.#look(node);
       case 'assert':
+        this.asksForWords ||= /word/.test(node.assertion);
         return this.emit(Op.assert, assertionOrder.indexOf(node.assertion));
     }
   }

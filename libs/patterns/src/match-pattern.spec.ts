@@ -52,6 +52,16 @@ describe('PatternMatcher', () => {
     expect(matches('(?:|a)*', 'a')).toEqual(['', '']);
   });
 
+  it('shares a compiled pattern with another, each within a match of its own', () => {
+    const outer = new PatternMatcher('\\w+');
+    const inner = new PatternMatcher(outer);
+    const found: string[] = [];
+    outer.forEachMatch('ab cd', (start, end) =>
+      inner.forEachMatch('x yz', (from, to) => found.push(`${start}-${end} ${from}-${to}`)),
+    );
+    expect(found).toEqual(['0-2 0-1', '0-2 2-4', '3-5 0-1', '3-5 2-4']);
+  });
+
   it('goes back over long runs in steady time', () => {
     const start = process.cpuUsage();
     expect(matches('\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+', `${' '.repeat(1_000_000)}x`)).toHaveLength(2);

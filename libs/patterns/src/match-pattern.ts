@@ -29,12 +29,15 @@ export class PatternMatcher {
   #text = '';
 
   /**
+   * @param pattern or another matcher, whose compiled pattern and tables the two then share
    * @param sets of this pattern, or of several that share the memory of their tables
    * @throws PatternError
    */
-  constructor(pattern: string | PatternNode, sets = new PatternSets()) {
-    const node = typeof pattern === 'string' ? parsePattern(pattern) : pattern;
-    this.#program = compilePattern(node, sets);
+  constructor(pattern: string | PatternNode | PatternMatcher, sets = new PatternSets()) {
+    this.#program =
+      pattern instanceof PatternMatcher
+        ? pattern.#program
+        : compilePattern(typeof pattern === 'string' ? parsePattern(pattern) : pattern, sets);
     this.#code = this.#program.code;
     this.#marks = new Int32Array(this.#program.loopCount).fill(-1);
   }

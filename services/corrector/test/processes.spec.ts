@@ -30,7 +30,7 @@ afterAll(() => stages.stop());
 const callOf = (token: number) =>
   stages.stageCall(job, token, {
     model: join(root, 'examples/models/tiny-qwen2'),
-    data: join(root, 'examples/data/train.jsonl'),
+    data: stages.rows,
     vramBytes: 64 * 2 ** 20,
     calibrationRows: 16,
     maxLength: 64,

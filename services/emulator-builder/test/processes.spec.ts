@@ -31,7 +31,7 @@ const tinyModel = join(root, 'examples/models/tiny-qwen2');
 const callOf = (job: string, model = tinyModel) =>
   stages.stageCall(job, 1, {
     model,
-    data: join(root, 'examples/data/train.jsonl'),
+    data: stages.rows,
     vramBytes: 512 * 2 ** 20,
     calibrationRows: 16,
     maxLength: 64,

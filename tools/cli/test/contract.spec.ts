@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { useResidentEmloc } from './resident-emloc.js';
 import { runEmloc, type Interruption, type Run } from './run-emloc.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
@@ -26,8 +27,10 @@ beforeAll(async () => {
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
+const resident = useResidentEmloc();
+const emloc = (args: readonly string[]): Promise<Run> => resident(args, { folder });
 /** Runs the command as a user does. */
-const emloc = (args: readonly string[], interruption?: Interruption): Promise<Run> =>
+const ownProcess = (args: readonly string[], interruption?: Interruption): Promise<Run> =>
   runEmloc(args, { folder, interruption });
 
 async function json(...args: readonly string[]): Promise<Record<string, unknown>> {
@@ -203,7 +206,7 @@ describe('emloc', () => {
 
   it('stops at SIGINT at the start with an exit code of its own and leaves nothing', async () => {
     const out = join(outputs, 'interrupted');
-    const { code, stdout } = await emloc(
+    const { code, stdout } = await ownProcess(
       ['tune', ...job(), '--vram', '1GiB', '--out', out, '--json'],
       { signal: 'SIGINT', moment: /job [0-9a-f]{16}/ },
     );
@@ -229,12 +232,12 @@ describe('emloc', () => {
 
   it('goes on after SIGINT, SIGTERM, SIGHUP and SIGKILL in training with --resume, to the bytes of one run', async () => {
     const [whole, out] = [join(outputs, 'whole'), join(outputs, 'stopped')];
-    expect(await emloc(['tune', ...longJob(), '--out', whole])).toMatchObject({ code: 0 });
+    expect(await ownProcess(['tune', ...longJob(), '--out', whole])).toMatchObject({ code: 0 });
     const goesOn: unknown = expect.stringMatching(/train goes on after step [1-9]/);
     for (const [count, signal] of (['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGKILL'] as const).entries()) {
       const before = savedStep(out);
       const mode = count === 0 ? [] : ['--resume'];
-      const interrupted = await emloc(['tune', ...longJob(), ...mode, '--out', out], {
+      const interrupted = await ownProcess(['tune', ...longJob(), ...mode, '--out', out], {
         signal,
         moment: () => savedStep(out) > before,
       });

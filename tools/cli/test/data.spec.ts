@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { runEmloc, type Interruption, type Run } from './run-emloc.js';
+import { useResidentEmloc } from './resident-emloc.js';
+import { runEmloc, type Run } from './run-emloc.js';
 
 const example = fileURLToPath(new URL('../../../examples/models/tiny-qwen2', import.meta.url));
 
@@ -16,8 +17,8 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-const emloc = (args: readonly string[], interruption?: Interruption): Promise<Run> =>
-  runEmloc(args, { folder, interruption });
+const resident = useResidentEmloc();
+const emloc = (args: readonly string[]): Promise<Run> => resident(args, { folder });
 
 async function rows(name: string, ...lines: readonly (object | string)[]): Promise<string> {
   const text = lines.map((line) => (typeof line === 'string' ? line : JSON.stringify(line)));
@@ -129,10 +130,9 @@ describe('emloc data', () => {
       "{% for m in messages %}{{ m.content }}{% endfor %}{% if messages[-1].content == 'slow' %}{% for a in range(99) %}{% for b in range(99999) %}{% set x = ('a' * 2000)|upper|length %}{% endfor %}{% endfor %}{% endif %}",
     );
     const file = await rows('slow.jsonl', turn('quick'), turn('slow'));
-    const { code } = await emloc(
-      ['data', file, '--model', model, '--chat-template', 'long.jinja'],
-      { signal: 'SIGINT', moment: /quick/ },
-    );
+    const args = ['data', file, '--model', model, '--chat-template', 'long.jinja'];
+    const interruption = { signal: 'SIGINT', moment: /quick/ } as const;
+    const { code } = await runEmloc(args, { folder, interruption });
     expect(code).toBe(130);
   });
 

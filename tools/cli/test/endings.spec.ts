@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
-import { runEmloc } from './run-emloc.js';
+import { useResidentEmloc } from './resident-emloc.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 const command = join(root, 'tools/cli/bin/emloc.cjs');
@@ -94,6 +94,8 @@ describe('output that nobody takes', () => {
   });
 });
 
+const emloc = useResidentEmloc();
+
 it('ends with 2 where it was called wrongly, and names what is wrong', async () => {
   const calls: readonly (readonly [readonly string[], RegExp])[] = [
     [['frobnicate'], /frobnicate/],
@@ -108,7 +110,7 @@ it('ends with 2 where it was called wrongly, and names what is wrong', async () 
     calls.map(async ([args, message]) => ({
       args,
       message,
-      run: await runEmloc(args, { folder }),
+      run: await emloc(args, { folder }),
     })),
   );
   for (const { args, message, run } of runs)
@@ -116,7 +118,7 @@ it('ends with 2 where it was called wrongly, and names what is wrong', async () 
 });
 
 it('ends with 1 for a value that only this model does not take', async () => {
-  const run = await runEmloc(['plan', ...input, '--max-length', '99999999'], { folder });
+  const run = await emloc(['plan', ...input, '--max-length', '99999999'], { folder });
   expect(run).toMatchObject({ code: 1, stderr: expect.stringContaining('maxLength') });
 });
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defaultCommit, HubServer, hubTokens } from '@emloc/hub/testing';
 
+import { useResidentEmloc } from './resident-emloc.js';
 import { runEmloc, type Interruption, type Run } from './run-emloc.js';
 
 const example = fileURLToPath(new URL('../../../examples/models/tiny-qwen2', import.meta.url));
@@ -28,20 +29,22 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
+const resident = useResidentEmloc();
+const environment = (): Record<string, string> => ({
+  HF_ENDPOINT: server.endpoint,
+  HF_HOME: join(folder, 'hf'),
+});
 const emloc = (
   args: readonly string[],
-  env: Readonly<Record<string, string>> = {},
-  interruption?: Interruption,
-): Promise<Run> =>
-  runEmloc(args, {
-    folder,
-    interruption,
-    env: { HF_ENDPOINT: server.endpoint, HF_HOME: join(folder, 'hf'), ...env },
-  });
+  more: Readonly<Record<string, string>> = {},
+): Promise<Run> => resident(args, { folder, env: { ...environment(), ...more } });
+/** Runs the command as a user does. */
+const ownProcess = (args: readonly string[], interruption?: Interruption): Promise<Run> =>
+  runEmloc(args, { folder, env: environment(), interruption });
 
 describe('--model with a hub name', () => {
   it('downloads the model once, and needs no network for it afterwards', async () => {
-    const fetched = await emloc(['fetch', 'owner/tiny@main', '--json']);
+    const fetched = await ownProcess(['fetch', 'owner/tiny@main', '--json']);
     expect([fetched.code, JSON.parse(fetched.stdout)]).toEqual([
       0,
       {
@@ -132,7 +135,7 @@ describe('--model with a hub name', () => {
     const hasHalf = (): boolean =>
       existsSync(blobs) &&
       readdirSync(blobs).some((name) => statSync(join(blobs, name)).size >= 1_000_000);
-    const stopped = await emloc(args, {}, { signal: 'SIGINT', moment: hasHalf });
+    const stopped = await ownProcess(args, { signal: 'SIGINT', moment: hasHalf });
     expect([stopped.code, stopped.stderr]).toEqual([
       130,
       expect.stringContaining('HUB_INTERRUPTED'),

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { lstat, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,8 +10,10 @@ import {
   type JobFailure,
 } from '@emloc/sdk/testing';
 
+import { useResidentEmloc } from './resident-emloc.js';
+import { runEmloc, type Interruption, type Run } from './run-emloc.js';
+
 const root = fileURLToPath(new URL('../../..', import.meta.url));
-const command = join(root, 'tools/cli/bin/emloc.cjs');
 const token = 'a-secret-token';
 
 let folder: string;
@@ -33,48 +34,26 @@ beforeEach(async () => {
 
 afterEach(() => deployment.close());
 
-interface Run {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+const resident = useResidentEmloc();
 
-/** Runs `emloc jobs` as a user does; `interruptAt` sends SIGINT once stderr matches it. */
-function jobs(
-  args: readonly string[],
-  {
-    environment = {},
-    interruptAt,
-  }: { environment?: Record<string, string>; interruptAt?: RegExp } = {},
-): Promise<Run> {
-  const env = {
-    ...process.env,
-    EMLOC_SERVER: deployment.address,
-    EMLOC_TOKEN: token,
-    ...environment,
-  };
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [command, 'jobs', ...args], {
-      cwd: folder,
-      env,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    let [stdout, stderr, interrupted] = ['', '', false];
-    child.stdout.on('data', (text: Buffer) => (stdout += text.toString()));
-    child.stderr.on('data', (text: Buffer) => {
-      stderr += text.toString();
-      if (interrupted || !interruptAt?.test(stderr)) return;
-      interrupted = true;
-      child.kill('SIGINT');
-    });
-    child.on('error', reject);
-    child.on('close', (code) => resolve({ code, stdout, stderr }));
-  });
-}
+const environment = (): Record<string, string> => ({
+  EMLOC_SERVER: deployment.address,
+  EMLOC_TOKEN: token,
+});
+
+/** Runs `emloc jobs`. */
+const jobs = (args: readonly string[], env: Record<string, string> = {}): Promise<Run> =>
+  resident(['jobs', ...args], { folder, env: { ...environment(), ...env } });
+
+/** Runs `emloc jobs` as a user does, until it ends of itself or is interrupted. */
+const ownProcess = (args: readonly string[], interruption?: Interruption): Promise<Run> =>
+  runEmloc(['jobs', ...args], { folder, env: environment(), interruption });
 
 /** The documents of a run that has done its work. */
-async function json(...args: readonly string[]): Promise<Record<string, unknown>[]> {
-  const { code, stdout, stderr } = await jobs([...args, '--json']);
+const json = async (...args: readonly string[]): Promise<Record<string, unknown>[]> =>
+  documentsOf(await jobs([...args, '--json']));
+
+function documentsOf({ code, stdout, stderr }: Run): Record<string, unknown>[] {
   expect({ code, stderr: code === 0 ? '' : stderr }).toEqual({ code: 0, stderr: '' });
   return stdout
     .trimEnd()
@@ -95,22 +74,9 @@ describe('emloc jobs', () => {
     deployment.service.onCreated = (name) => finishJob(deployment.service, name);
     deployment.service.faults.next('watchJob', { kind: 'cutAfter', messages: 2 });
     const out = join(folder, 'one', 'adapter');
-    const documents = await json(
-      'create',
-      '--model',
-      '/models/base',
-      '--data',
-      data,
-      '--steps',
-      '7',
-      '--vram',
-      '1GiB',
-      '--name',
-      'mine',
-      '--watch',
-      '--download',
-      out,
-    );
+    const create = ['create', '--model', '/models/base', '--data', data, '--name', 'mine'];
+    const more = ['--steps', '7', '--vram', '1GiB', '--watch', '--download', out, '--json'];
+    const documents = documentsOf(await ownProcess([...create, ...more]));
     expect(documents).toEqual([
       expect.objectContaining({
         name: 'jobs/j1',
@@ -166,7 +132,7 @@ describe('emloc jobs', () => {
       `model: /m\ndata: server:/d\nsteps: 3\nserver: ${deployment.address}\n`,
     );
     const { code, stdout } = await jobs(['create', '--config', config, '--json'], {
-      environment: { EMLOC_SERVER: 'localhost:1' },
+      EMLOC_SERVER: 'localhost:1',
     });
     expect([code, JSON.parse(stdout)]).toEqual([
       0,
@@ -259,7 +225,9 @@ describe('emloc jobs', () => {
   it('ends with 130 when it is interrupted, and the job goes on', async () => {
     const name = deployment.service.addJob();
     deployment.service.emit(name, { case: 'notice', value: { message: 'working on it' } });
-    expect((await jobs(['watch', name], { interruptAt: /working on it/ })).code).toBe(130);
+    expect(
+      (await ownProcess(['watch', name], { signal: 'SIGINT', moment: /working on it/ })).code,
+    ).toBe(130);
     expect((await json('get', name))[0]).toMatchObject({ state: 'queued' });
   });
 
@@ -329,10 +297,8 @@ describe('emloc jobs', () => {
   it('reads the token from a file or the environment, and shows it nowhere', async () => {
     const file = join(folder, 'token');
     await writeFile(file, `${token}\n`);
-    expect(
-      (await jobs(['list', '--token-file', file], { environment: { EMLOC_TOKEN: '' } })).code,
-    ).toBe(0);
-    const wrong = await jobs(['list'], { environment: { EMLOC_TOKEN: 'wrong-secret' } });
+    expect((await jobs(['list', '--token-file', file], { EMLOC_TOKEN: '' })).code).toBe(0);
+    const wrong = await jobs(['list'], { EMLOC_TOKEN: 'wrong-secret' });
     expect(wrong).toMatchObject({
       code: 1,
       stdout: '',

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PushServer } from '@emloc/hub/testing';
 
+import { useResidentEmloc } from './resident-emloc.js';
 import { runEmloc, type Run } from './run-emloc.js';
 
 /** Hashed and sent from disk, piece by piece. */
@@ -24,8 +25,13 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const push = (args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Run> =>
-  runEmloc(['push', 'adapter', ...args], {
+const resident = useResidentEmloc();
+const push = (
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  run = resident,
+): Promise<Run> =>
+  run(['push', 'adapter', ...args], {
     folder,
     env: {
       ...{ HF_ENDPOINT: server.endpoint, HF_HOME: join(folder, 'hf'), HF_TOKEN: server.token },
@@ -35,7 +41,11 @@ const push = (args: readonly string[], env: Readonly<Record<string, string>> = {
 
 describe('emloc push', () => {
   it('sends an adapter, says what it sent and left out, and never the token', async () => {
-    const { code, stdout, stderr } = await push(['owner/mine', '--json', '--message', 'First']);
+    const { code, stdout, stderr } = await push(
+      ['owner/mine', '--json', '--message', 'First'],
+      {},
+      runEmloc,
+    );
     expect([code, JSON.parse(stdout || '{}'), stderr]).toEqual([
       0,
       {

@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { until } from '@emloc/time/testing';
 
-const command = fileURLToPath(new URL('../bin/emloc.cjs', import.meta.url));
+/** What users start. */
+export const command = fileURLToPath(new URL('../bin/emloc.cjs', import.meta.url));
 
 export interface Run {
   readonly code: number | null;

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { connect } from '@emloc/sdk';
 
-import { runEmloc, type Run } from './run-emloc.js';
+import { useResidentEmloc } from './resident-emloc.js';
+import type { Run } from './run-emloc.js';
 import { startServing, type Serving } from './serving.js';
 
 const examples = fileURLToPath(new URL('../../../examples', import.meta.url));
@@ -26,7 +27,8 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const emloc = (...args: readonly string[]): Promise<Run> => runEmloc(args, { folder });
+const resident = useResidentEmloc();
+const emloc = (...args: readonly string[]): Promise<Run> => resident(args, { folder });
 
 async function haveSameBytes(file: string, ...folders: readonly string[]): Promise<void> {
   const [first, ...others] = await Promise.all(folders.map((each) => readFile(join(each, file))));

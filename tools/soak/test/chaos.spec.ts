@@ -38,11 +38,13 @@ afterAll(async () => {
   rmSync(work, { recursive: true, force: true });
 });
 
-/** What the soak (npm run soak) does for an hour, and over kinds that take longer. */
+/**
+ * What the soak (npm run soak) does for an hour, and over kinds that take longer. Among these a
+ * service is told to stop, one is killed, NATS is killed, and some stand still.
+ */
 const rounds: readonly (readonly [RoundKind, number])[] = [
-  ['storm', 6],
+  ['storm', 9],
   ['cancel', 3],
-  ['terminate', 0],
   ['hostile', 0],
 ];
 
@@ -54,6 +56,13 @@ test.each(rounds)(
     expect(faults.length).toBeGreaterThan(0);
   },
 );
+
+test('what happens is of every kind', () => {
+  const faults = rounds.flatMap(([kind, index]) => planRound(0, kind, index).faults);
+  const kinds = new Set(faults.map(({ kind }) => kind));
+  expect([...kinds].sort()).toEqual(['cancel', 'kill', 'pause', 'terminate']);
+  expect(faults).toContainEqual(expect.objectContaining({ kind: 'kill', process: 'nats-server' }));
+});
 
 test('so do jobs that nothing happens to', () => {
   expect(undisturbed.map(({ end, problems }) => [end, problems])).toEqual([

@@ -117,8 +117,55 @@ async function readAll(stream: AsyncIterable<unknown>): Promise<void> {
 
 let succeeded: Job;
 
-test('a job over TLS with a token gives the files of emloc tune', async () => {
-  succeeded = await runJob();
+test('a job over TLS with a token gives the files of emloc tune, and goes on after a trainer that, told to stop while it trains, drops its readiness and ends with 0', async () => {
+  const trainer = deployment.service('trainer');
+  const health = deployment
+    .channel('trainer', deployment.nats.authority.client('operator'))
+    .client(healthV1.Health);
+  const [seen, live, pages] = [[] as number[], [] as number[], new Set<number>()];
+  const follow = async (service: string, into: number[]): Promise<void> => {
+    try {
+      for await (const { status } of health.watch({ service })) into.push(status);
+    } catch (error) {
+      if (!(error instanceof RpcError)) throw error;
+    }
+  };
+  const watching = Promise.all([follow('', seen), follow(livenessService, live)]);
+  let hasEnded = false;
+  const ended = trainer.ended.finally(() => {
+    hasEnded = true;
+  });
+  const probing = async (): Promise<void> => {
+    while (!hasEnded)
+      pages.add(
+        await deployment.page('trainer', '/readyz').then(
+          ({ status }) => status,
+          () => 0,
+        ),
+      );
+  };
+  let asked = false;
+  const train: Extract<JobEvent, { type: 'stage' }>[] = [];
+  const isFinished = (): boolean => train.some(({ state }) => state === 'finished');
+  const running = runJob((event) => {
+    if (event.type === 'stage' && event.stage === 'train') train.push(event);
+    if (asked || event.type !== 'step' || event.stage !== 'train' || event.step < 2) return;
+    asked = true;
+    void probing();
+    trainer.child.kill('SIGTERM');
+  });
+  expect(await Promise.race([ended, running.then(() => 'the job was over before')])).toBe(0);
+  // So many steps are left after the second that the attempt cannot be over by now.
+  expect(isFinished()).toBe(false);
+  await watching;
+  expect(seen).toEqual([ServingStatus.SERVING, ServingStatus.NOT_SERVING]);
+  expect(live).toEqual([ServingStatus.SERVING]);
+  expect([...pages]).toContain(503);
+  await deployment.startAgain('trainer');
+  succeeded = await running;
+  expect(
+    train.some(({ state, attempt }) => state === 'started' && attempt >= 2) && isFinished(),
+  ).toBe(true);
   expect(succeeded.report?.refinement?.steps).toBe(4);
 });
 
@@ -360,57 +407,6 @@ describe('operations', () => {
       expect(metrics).toMatch(/^emloc_ready\{[^}]*\} 1$/m);
     },
   );
-
-  test('a trainer that is told to stop while it trains drops its readiness, ends with 0, and its job goes on after it', async () => {
-    const trainer = deployment.service('trainer');
-    const health = deployment
-      .channel('trainer', deployment.nats.authority.client('operator'))
-      .client(healthV1.Health);
-    const [seen, live, pages] = [[] as number[], [] as number[], new Set<number>()];
-    const follow = async (service: string, into: number[]): Promise<void> => {
-      try {
-        for await (const { status } of health.watch({ service })) into.push(status);
-      } catch (error) {
-        if (!(error instanceof RpcError)) throw error;
-      }
-    };
-    const watching = Promise.all([follow('', seen), follow(livenessService, live)]);
-    let hasEnded = false;
-    const ended = trainer.ended.finally(() => {
-      hasEnded = true;
-    });
-    const probing = async (): Promise<void> => {
-      while (!hasEnded)
-        pages.add(
-          await deployment.page('trainer', '/readyz').then(
-            ({ status }) => status,
-            () => 0,
-          ),
-        );
-    };
-    let asked = false;
-    const train: Extract<JobEvent, { type: 'stage' }>[] = [];
-    const isFinished = (): boolean => train.some(({ state }) => state === 'finished');
-    const running = runJob((event) => {
-      if (event.type === 'stage' && event.stage === 'train') train.push(event);
-      if (asked || event.type !== 'step' || event.stage !== 'train' || event.step < 2) return;
-      asked = true;
-      void probing();
-      trainer.child.kill('SIGTERM');
-    });
-    expect(await Promise.race([ended, running.then(() => 'the job was over before')])).toBe(0);
-    // So many steps are left after the second that the attempt cannot be over by now.
-    expect(isFinished()).toBe(false);
-    await watching;
-    expect(seen).toEqual([ServingStatus.SERVING, ServingStatus.NOT_SERVING]);
-    expect(live).toEqual([ServingStatus.SERVING]);
-    expect([...pages]).toContain(503);
-    await deployment.startAgain('trainer');
-    await running;
-    expect(
-      train.some(({ state, attempt }) => state === 'started' && attempt >= 2) && isFinished(),
-    ).toBe(true);
-  });
 });
 
 test('nothing of rows, tokens, passwords and keys is in output, metrics, events or errors', async () => {

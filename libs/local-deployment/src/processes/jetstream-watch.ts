@@ -1,5 +1,5 @@
 import { at } from '@emloc/checked';
-import { connectNats, type NatsAccess, type NatsConnection } from '@emloc/nats';
+import { closeNats, connectNats, type NatsAccess, type NatsConnection } from '@emloc/nats';
 import { pause, systemClock, type Clock } from '@emloc/time';
 
 import { greets } from './greets.js';
@@ -73,7 +73,7 @@ export async function jetStreamHangs(
     }
     return false;
   } finally {
-    await nats.close();
+    await closeNats(nats);
   }
 }
 

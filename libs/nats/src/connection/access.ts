@@ -59,6 +59,8 @@ export function toConnectionOptions(access: NatsAccess): ConnectionOptions {
     pingInterval: 10_000,
     maxPingOut: 2,
     ignoreAuthErrorAbort: true,
+    // A stack for every request costs more than it tells: errors name what was asked.
+    noAsyncTraces: true,
   } as ConnectionOptions;
 }
 
@@ -80,6 +82,20 @@ export async function connectNats(access: NatsAccess): Promise<NatsConnection> {
       `nats: no connection to ${access.servers.join(', ')}: ${messageOf(cause)}`,
       { cause },
     );
+  }
+}
+
+/**
+ * Closes a connection. The client library notes a stack of its own there, for which Node would
+ * parse the source map of the whole program: longer than all else that a service does as it ends.
+ */
+export function closeNats(nats: NatsConnection): Promise<void> {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return nats.close();
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
   }
 }
 

@@ -3,7 +3,13 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openJobStorage, type JobStorage } from '@emloc/job-storage';
-import { isTransient, type Lane, type NatsAccess, type NatsConnection } from '@emloc/nats';
+import {
+  closeNats,
+  isTransient,
+  type Lane,
+  type NatsAccess,
+  type NatsConnection,
+} from '@emloc/nats';
 import {
   assertListenAllowed,
   RpcError,
@@ -183,7 +189,7 @@ async function start<S extends OptionSet>(
   const { nats, lane } = await connectPatiently(natsAccess, patience);
   shutdown.add('nats', async () => {
     lane.close();
-    await nats.close();
+    await closeNats(nats);
   });
   connection.lane = lane;
   const replicas = options.natsReplicas === 1 ? undefined : options.natsReplicas;

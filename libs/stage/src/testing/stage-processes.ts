@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -45,6 +45,8 @@ interface SpawnOptions {
  */
 export interface StageProcesses {
   readonly folder: string;
+  /** A file of some rows of the examples. */
+  readonly rows: string;
   readonly storage: JobStorage;
   spawn(name: string, options?: SpawnOptions): Spawned;
   start(name: string, options?: SpawnOptions): Promise<StageProcess>;
@@ -67,6 +69,9 @@ const stageToken = 'token-of-the-stages';
 export async function startStageProcesses(programs: readonly string[]): Promise<StageProcesses> {
   await bundle(programs);
   const folder = mkdtempSync(join(tmpdir(), 'emloc-services-'));
+  const rows = join(folder, 'rows.jsonl');
+  const lines = readFileSync(join(root, 'examples/data/train.jsonl'), 'utf8').split('\n');
+  writeFileSync(rows, `${lines.slice(0, 160).join('\n')}\n`);
   const server = await startNatsServer({ storeDir: join(folder, 'nats') });
   const nats = await connectNats({ servers: [server.url] });
   const lane = await openLane({ servers: [server.url] });
@@ -100,6 +105,7 @@ export async function startStageProcesses(programs: readonly string[]): Promise<
   };
   return {
     folder,
+    rows,
     storage,
     spawn: spawnOne,
     start: async (name, options) => {

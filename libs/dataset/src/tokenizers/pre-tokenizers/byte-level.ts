@@ -10,12 +10,18 @@ import { splitAt } from './split.js';
 const gpt2Pattern =
   "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
+/** Compiled when it is first needed, for as long as the program runs. */
+let compiled: PatternMatcher | null = null;
+
+/** A matcher for itself: a split may come while another is under way. */
+function gpt2Matcher(): PatternMatcher {
+  return new PatternMatcher((compiled ??= new PatternMatcher(gpt2Pattern)));
+}
+
 /** The splits of ByteLevel; the parts still are to be written by the characters of their bytes. */
 export function byteLevelSplit(part: JsonPart): PreTokenizer {
   const addPrefixSpace = part.get('add_prefix_space').flag;
-  const split = part.get('use_regex').flagOr(true)
-    ? splitAt(new PatternMatcher(gpt2Pattern), 'Isolated')
-    : undefined;
+  const split = part.get('use_regex').flagOr(true) ? splitAt(gpt2Matcher(), 'Isolated') : undefined;
   return (base, start, end, take) => {
     const spaced = addPrefixSpace && base.text[start] !== ' ';
     let [text, from, to] = [base, start, end];
