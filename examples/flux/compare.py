@@ -43,7 +43,7 @@ HERE = Path(__file__).parent
 PROMPT = 'a picture of sks toy'
 SHOWN = ['--resolution', '96']
 JOB = ['--rank', '16', '--alpha', '16', '--lr', '1e-3', '--batch', '4', '--grad-accum', '1']
-JOB += ['--flip', '--noise-scheme', 'shift', '--prior-weight', '0.5']
+JOB += ['--schedule', 'cosine', '--flip', '--noise-scheme', 'shift', '--prior-weight', '0.5']
 MODULATION = r'.*transformer_blocks\.\d+\.norm.*'
 
 

@@ -7,7 +7,8 @@ The tokenizers must be in examples/flux/model (see tokens.py). FOLDER gets model
 layout, bfloat16), classifier.safetensors and sheets of pictures to look at. --steps N makes N steps
 of each phase and heeds no clock. Where a machine is lent for a few minutes at a time, the
 autoencoder is one run (--only autoencoder, which writes autoencoder.safetensors) and all else
-another one (--autoencoder FILE, of such a run or of a model's folder). Needs PyTorch, safetensors and tokenizers.
+another one (--autoencoder FILE, of such a run or of a model's folder); --model FOLDER goes on with
+flow matching and guidance of a model that is there. Needs PyTorch, safetensors and tokenizers.
 """
 
 import argparse
@@ -23,10 +24,17 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from classifier import Classifier, classifier_loss, save_classifier, share_recognised
+from classifier import (
+    FILE,
+    Classifier,
+    classifier_loss,
+    load_classifier,
+    save_classifier,
+    share_recognised,
+)
 from compiling import compile_parts, plain_again
 from flow import Draws, Network, Trainer, band_losses, compile_blocks, guided
-from folder import Models, new_models, round_weights, save
+from folder import Models, load, new_models, round_weights, save
 from phases import Phase, say_line
 from pictures import Pictures, drawn, to_inputs
 from sampling import moments_of, seen_again, tables_of, to_bytes
@@ -203,26 +211,25 @@ def main(options: argparse.Namespace) -> None:
     torch.set_float32_matmul_precision('high')
     torch.backends.cudnn.benchmark = True
     scenes = drawn(pool, 'scene', 'train', options.scenes, device)
-    kinds = {
-        kind: drawn(pool, kind, 'train', options.scenes // 20, device)
-        for kind in ('subject', 'alike', 'toy', 'other')
-    }
+    kinds, doodles = {}, []
+    if options.model is None:
+        kinds = {
+            kind: drawn(pool, kind, 'train', options.scenes // 20, device)
+            for kind in ('subject', 'alike', 'toy', 'other')
+        }
+        if options.autoencoder is None:
+            doodles = [drawn(pool, 'doodle', 'train', options.scenes // 5, device).images]
     held_out = drawn(pool, 'scene', 'held out', options.held_out, device)
-    doodles = options.scenes // 5 if options.autoencoder is None else 0
-    doodled = drawn(pool, 'doodle', 'train', doodles, device).images if doodles else None
     pool.terminate()
     say_line(options, f'{len(scenes.images)} scenes drawn')
-    models, tokens = new_models(FILES).to(device), PromptTokens(FILES)
+    models = new_models(FILES) if options.model is None else load(options.model)
+    models, tokens = models.to(device), PromptTokens(FILES)
     sizes = {
         name: sum(p.numel() for p in part.parameters()) for name, part in models.parts().items()
     }
     say_line(options, f'{sizes} parameters, {device}')
-    if options.autoencoder is None:
-        train_autoencoder(options, models, torch.cat([scenes.images, doodled]))
-        save_file(models.vae.state_dict(), options.out / 'autoencoder.safetensors')
-    else:
-        models.vae.load_state_dict(load_file(options.autoencoder))
-    measure_latents(options, models, held_out.images)
+    if options.model is None:
+        make_autoencoder(options, models, torch.cat([scenes.images, *doodles]), held_out)
     if options.only == 'autoencoder':
         write_again(options, models, held_out.images)
         return
@@ -231,10 +238,22 @@ def main(options: argparse.Namespace) -> None:
     save(models, options.out / 'model')
     for name in ('tokenizer', 'tokenizer_2'):
         shutil.copytree(FILES / name, options.out / 'model' / name, dirs_exist_ok=True)
-    network = train_classifier(options, models, kinds)
-    save_classifier(network, options.out / 'classifier.safetensors')
-    write_sheets(options, tokens, network, held_out.images, device)
+    if options.model is None:
+        save_classifier(train_classifier(options, models, kinds), options.out / FILE.name)
+    network = load_classifier(options.out / FILE.name if options.model is None else FILE)
+    write_sheets(options, tokens, network.to(device), held_out.images, device)
     say_line(options, 'done')
+
+
+def make_autoencoder(
+    options: argparse.Namespace, models: Models, images: Tensor, held_out: Pictures
+) -> None:
+    if options.autoencoder is None:
+        train_autoencoder(options, models, images)
+        save_file(models.vae.state_dict(), options.out / 'autoencoder.safetensors')
+    else:
+        models.vae.load_state_dict(load_file(options.autoencoder))
+    measure_latents(options, models, held_out.images)
 
 
 def read_options() -> argparse.Namespace:
@@ -244,6 +263,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument('--steps', type=int, help='of each phase, in place of minutes')
     parser.add_argument('--only', choices=['autoencoder'], help='end after this phase')
     parser.add_argument('--autoencoder', type=Path, help='made by an earlier run')
+    parser.add_argument('--model', type=Path, help='goes on with this one')
     parser.add_argument('--scenes', type=int, default=200_000)
     parser.add_argument('--held-out', type=int, default=1000)
     parser.add_argument('--rows', type=int, default=1024, help='a step of the transformer')
