@@ -24,6 +24,7 @@ import json
 import shlex
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
@@ -53,7 +54,8 @@ class Comparison:
         self.base, self.rows = HERE / 'model', []
         self.device = 'cuda' if torch.cuda.is_available() else 'cpu'
         self.network = load_classifier().to(self.device)
-        self.scenes = self.work / 'scenes'
+        self.known, self.scenes = self.work / 'known', self.work / 'scenes'
+        self.gather_known()
         write_pictures(self.scenes, known_scenes('scenes to score on', 64))
 
     def emloc(self, command: str, *args) -> dict:
@@ -65,31 +67,35 @@ class Comparison:
         """The folder of the adapter."""
         adapter = self.work / name / 'adapter'
         places = ['--model', model, '--data', HERE / 'data/subject', '--out', adapter]
-        places += ['--class-data', self.known(), '--overwrite']
+        places += ['--class-data', self.known, '--overwrite']
         settings = [*SHOWN, *JOB, '--seed', self.options.seed, '--device', self.options.device]
         self.emloc('tune', *places, *settings, *flags)
         return adapter
 
-    def known(self) -> Path:
+    def gather_known(self) -> None:
         """What is not to be forgotten: other toys, and anything, in one folder."""
-        folder = self.work / 'known'
-        shutil.copytree(HERE / 'data/others', folder, dirs_exist_ok=True)
+        shutil.copytree(HERE / 'data/others', self.known, dirs_exist_ok=True)
         for file in (HERE / 'data/class').iterdir():
-            shutil.copy(file, folder / f'toy-{file.name}')
-        return folder
+            shutil.copy(file, self.known / f'toy-{file.name}')
 
-    def row(self, name: str, title: str, adapter: Path | None) -> None:
-        """A line of the table, of the original with this adapter."""
+    def show(self, rows: list[tuple[str, str, Path | None]]) -> None:
+        """Lines of the table: a name, a title, the adapter that the original has."""
+        with ThreadPoolExecutor(self.options.jobs) as pool:
+            scored = [pool.submit(self.scores, name, adapter) for name, _, adapter in rows]
+            for (name, title, _), scores in zip(rows, scored):
+                model, losses = scores.result()
+                self.write(title, losses, self.shown(model, name, PROMPT))
+                if model == self.base:
+                    shown = self.shown(self.base, 'words', IN_WORDS)
+                    self.write(f'{title}, told in words', [None, None], shown)
+
+    def scores(self, name: str, adapter: Path | None) -> tuple[Path, list[float]]:
+        """The merged model, and its losses."""
         model, flags = self.base, []
         if adapter is not None:
             model, flags = self.work / name / 'merged', ['--adapter', adapter]
             self.emloc('merge', '--model', self.base, *flags, '--out', model, '--overwrite')
-        losses = [self.loss(folder, flags) for folder in (HERE / 'data/test', self.scenes)]
-        self.write(title, losses, self.shown(model, name, PROMPT))
-
-    def described(self) -> None:
-        """What the base model draws when it is told what the subject looks like."""
-        self.write('base, told in words', [None, None], self.shown(self.base, 'words', IN_WORDS))
+        return model, [self.loss(folder, flags) for folder in (HERE / 'data/test', self.scenes)]
 
     def loss(self, folder: Path, flags: list) -> float:
         places = ['--model', self.base, *flags, '--data', folder]
@@ -150,23 +156,36 @@ def main(options: argparse.Namespace) -> None:
     options.work.mkdir(parents=True, exist_ok=True)
     ways, ratio = Comparison(options), options.ratio
     print('\n'.join(header(options.guidance)), flush=True)
-    ways.row('base', 'base', None)
-    ways.described()
     at_once = ['--ratio', 1, '--steps', options.steps + options.refine_steps]
-    steps = ['--steps', options.steps, '--refine-steps']
-    whole = ['--ratio', f'{MODULATION}={ratio}', '--ratio', ratio]
-    ways.row('full', 'LoRA on the whole model', ways.tune('full', ways.base, *at_once))
-    corrected = ways.tune('corrected', ways.base, '--ratio', ratio, *steps, 0)
-    ours = ways.tune('ours', ways.base, '--ratio', ratio, *steps, options.refine_steps)
-    both = ways.tune('both', ways.base, *whole, *steps, options.refine_steps)
-    for name, like, what in (('paper', both, ', modulation too'), ('svd', ours, '')):
-        adapter = ways.tune(name, ways.plain_svd(name, like), *at_once)
-        ways.row(name, f'plain SVD{what}, no correction', adapter)
-    ways.row('early', 'ours, uncorrected', corrected / 'uncorrected')
-    ways.row('corrected', 'ours, corrected', corrected)
-    ways.row('ours', 'ours, corrected and refined', ours)
-    ways.row('both-early', 'ours, modulation too, uncorrected', both / 'uncorrected')
-    ways.row('both', 'ours, modulation too, corrected and refined', both)
+    steps = ['--ratio', ratio, '--steps', options.steps, '--refine-steps']
+    whole = ['--ratio', f'{MODULATION}={ratio}', *steps, options.refine_steps]
+    with ThreadPoolExecutor(options.jobs) as pool:
+        jobs = {
+            'full': at_once,
+            'corrected': [*steps, 0],
+            'ours': [*steps, options.refine_steps],
+            'both': whole,
+        }
+        made = {
+            name: pool.submit(ways.tune, name, ways.base, *flags) for name, flags in jobs.items()
+        }
+        for name, like in (('paper', 'both'), ('svd', 'ours')):
+            emulator = ways.plain_svd(name, made[like].result())
+            made[name] = pool.submit(ways.tune, name, emulator, *at_once)
+        done = {name: job.result() for name, job in made.items()}
+    ways.show(
+        [
+            ('base', 'base', None),
+            ('full', 'LoRA on the whole model', done['full']),
+            ('paper', 'plain SVD, modulation too, no correction', done['paper']),
+            ('svd', 'plain SVD, no correction', done['svd']),
+            ('early', 'ours, uncorrected', done['corrected'] / 'uncorrected'),
+            ('corrected', 'ours, corrected', done['corrected']),
+            ('ours', 'ours, corrected and refined', done['ours']),
+            ('both-early', 'ours, modulation too, uncorrected', done['both'] / 'uncorrected'),
+            ('both', 'ours, modulation too, corrected and refined', done['both']),
+        ]
+    )
 
 
 if __name__ == '__main__':
@@ -179,6 +198,7 @@ if __name__ == '__main__':
     parser.add_argument('--draws', type=int, default=256, help='of a loss')
     parser.add_argument('--samples', type=int, default=64, help='a multiple of 8')
     parser.add_argument('--guidance', type=float, nargs='+', default=[1.0, 3.5])
+    parser.add_argument('--jobs', type=int, default=1, help='of emloc at a time')
     parser.add_argument('--emloc', default=f'node {HERE / "../../tools/cli/bin/emloc.cjs"}')
     parser.add_argument('--device', default='auto', help='of emloc; PyTorch takes a card it finds')
     main(parser.parse_args())
