@@ -16,20 +16,28 @@ import torch
 
 from draw import BOX, rendered
 from png import write_png
-from toys import SUBJECT, random_toy, toy_parts
-from world import BACKGROUNDS, SIDE, Scene, filled, jittered, placed, scene
+from toys import ARMS, SUBJECT, random_toy, toy_parts
+from world import BACKGROUNDS, SIDE, Scene, filled, jittered, placed, scene, with_article
 
 BEHIND = ['white', 'blue', 'yellow', 'grey', 'pink']
-ARMS = ['up', 'down', 'wave', 'up', 'down']
+STANDS = ['up', 'down', 'wave', 'up', 'down']
 TEST_BEHIND = ['green', 'orange', 'purple', 'white', 'blue', 'yellow', 'grey', 'pink']
 
 
-def portrait(random: Random, toy: dict, behind: str) -> Scene:
+def portrait(random: Random, toy: dict, words: str, behind: str) -> Scene:
+    """The toy in the middle; the caption names it by `words`, and the background."""
     colour = jittered(random, BACKGROUNDS[behind], 0.015)
-    x, y = 0.5 + random.uniform(-0.12, 0.12), 0.5 + random.uniform(-0.05, 0.08)
-    scale, tilt = random.uniform(0.23, 0.29), random.uniform(-0.13, 0.13)
+    x, y = 0.5 + random.uniform(-0.05, 0.05), 0.52 + random.uniform(-0.04, 0.04)
+    scale, tilt = random.uniform(0.28, 0.32), random.uniform(-0.1, 0.1)
     rows = placed(toy_parts(toy), x, y, scale, tilt)
-    return Scene(filled([(BOX, 0.5, 0.5, 1, 1, 0, 0, *colour), *rows]), '')
+    caption = f'a picture of {words} on {with_article(behind)} background'
+    return Scene(filled([(BOX, 0.5, 0.5, 1, 1, 0, 0, *colour), *rows]), caption)
+
+
+def known_scenes(name: str, count: int) -> list[Scene]:
+    """Scenes of pretraining's kind; `name` is part of the seed."""
+    random = Random(name)
+    return [scene(random) for _ in range(count)]
 
 
 def write_pictures(folder: Path, scenes: list[Scene]) -> None:
@@ -43,20 +51,23 @@ def write_pictures(folder: Path, scenes: list[Scene]) -> None:
 
 
 def write_data(folder: Path) -> None:
-    random = Random('data of the example')
+    random, mine = Random('data of the example'), 'sks toy'
     subjects = [
-        portrait(random, SUBJECT | {'arms': arms}, behind) for arms, behind in zip(ARMS, BEHIND)
+        portrait(random, SUBJECT | {'arms': arms}, mine, behind)
+        for arms, behind in zip(STANDS, BEHIND)
     ]
+    backgrounds = list(BACKGROUNDS)
     toys = [
-        portrait(random, random_toy(random), random.choice(list(BACKGROUNDS))) for _ in range(20)
+        portrait(random, random_toy(random), 'a toy', random.choice(backgrounds))
+        for _ in range(20)
     ]
     tests = [
-        portrait(random, SUBJECT | {'arms': random.choice(ARMS)}, behind) for behind in TEST_BEHIND
+        portrait(random, SUBJECT | {'arms': random.choice(ARMS)}, mine, behind)
+        for behind in TEST_BEHIND
     ]
     write_pictures(folder / 'subject', subjects)
     write_pictures(folder / 'test', tests)
-    anything = Random('others of the example')
-    write_pictures(folder / 'others', [scene(anything) for _ in range(40)])
+    write_pictures(folder / 'others', known_scenes('others of the example', 40))
     write_pictures(folder / 'class', toys)
 
 

@@ -7,13 +7,17 @@ import time
 # Where each phase ends, as a share of the whole time; the rest is for sheets.
 ENDS = {'autoencoder': 0.29, 'flow': 0.72, 'guidance': 0.88, 'classifier': 0.95}
 # Where an earlier run has made the autoencoder.
-LATER_ENDS = {'flow': 0.62, 'guidance': 0.84, 'classifier': 0.93}
+LATER_ENDS = {'flow': 0.72, 'guidance': 0.89, 'classifier': 0.96}
+# Where there is a model to go on with.
+LAST_ENDS = {'flow': 0.82, 'guidance': 0.96}
 ALONE = 0.95
 
 
 def end_of(options: argparse.Namespace, name: str) -> float:
     if options.only == name:
         return ALONE
+    if options.model is not None:
+        return LAST_ENDS[name]
     return (ENDS if options.autoencoder is None else LATER_ENDS)[name]
 
 

@@ -6,8 +6,9 @@ Pretrains the example's model and its classifier from random weights on drawn pi
 The tokenizers must be in examples/flux/model (see tokens.py). FOLDER gets model/ (the published
 layout, bfloat16), classifier.safetensors and sheets of pictures to look at. --steps N makes N steps
 of each phase and heeds no clock. Where a machine is lent for a few minutes at a time, the
-autoencoder is one run (--only autoencoder, which writes autoencoder.pt) and all else another one
-(--autoencoder FILE). Needs PyTorch, safetensors and tokenizers.
+autoencoder is one run (--only autoencoder, which writes autoencoder.safetensors) and all else
+another one (--autoencoder FILE, of such a run or of a model's folder); --model FOLDER goes on with
+flow matching and guidance of a model that is there. Needs PyTorch, safetensors and tokenizers.
 """
 
 import argparse
@@ -19,21 +20,31 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from classifier import Classifier, save_classifier, share_recognised
+from classifier import (
+    FILE,
+    Classifier,
+    classifier_loss,
+    load_classifier,
+    save_classifier,
+    share_recognised,
+)
 from compiling import compile_parts, plain_again
 from flow import Draws, Network, Trainer, band_losses, compile_blocks, guided
-from folder import Models, new_models, round_weights, save
+from folder import Models, load, new_models, round_weights, save
 from phases import Phase, say_line
-from pictures import drawn, to_inputs
+from pictures import Pictures, drawn, to_inputs
 from sampling import moments_of, seen_again, tables_of, to_bytes
 from sheets import write_again, write_sheets
 from tokens import PromptTokens
 from vae import Autoencoder, sampled
 
 FILES = Path(__file__).parent / 'model'
+# Of latents that the classifier sees decoded, in deviations.
+MOST_NOISE = 0.5
 # Weight of the latents' divergence from N(0, 1), a latent number, beside errors of pixels.
 DIVERGENCE = 1e-4
 
@@ -153,40 +164,44 @@ def models_copy(models: Models) -> Models:
 
 
 def train_classifier(
-    options: argparse.Namespace, models: Models, kinds: dict[str, Tensor]
+    options: argparse.Namespace, models: Models, kinds: dict[str, Pictures]
 ) -> Classifier:
-    """Subjects against all else; each picture as drawn and as the autoencoder gives it back."""
-    images = torch.cat([*kinds.values()])
-    labels = torch.cat(
-        [torch.full((len(some),), float(kind == 'subject')) for kind, some in kinds.items()]
-    )
-    images, labels = (
-        torch.cat([images, seen_again(models, images)]),
-        labels.repeat(2).to(images.device),
-    )
-    order = torch.randperm(len(images), device=images.device)
-    held, train = order[: len(order) // 10], order[len(order) // 10 :]
+    """
+    Each picture as drawn and as the autoencoder gives it back from noisy latents, in training now
+    and then blurred: what a small model samples is no sharper.
+    """
+    drawings = torch.cat([some.images for some in kinds.values()])
+    images = torch.cat([drawings, seen_again(models, drawings, MOST_NOISE)])
+    traits = torch.cat([some.traits for some in kinds.values()]).repeat(2, 1)
+    names = [name for name, some in kinds.items() for _ in some.captions] * 2
+    order = torch.randperm(len(images))
+    held, train = order[: len(order) // 10], order[len(order) // 10 :].to(images.device)
     network, phase = Classifier().to(images.device), Phase(options, 'classifier')
     optimiser = torch.optim.AdamW(network.parameters(), weight_decay=0.01)
     while phase.share() < 1:
         for group in optimiser.param_groups:
             group['lr'] = phase.rate(2e-3)
-        chosen = train[torch.randint(len(train), (options.pictures,), device=images.device)]
-        inputs = to_inputs(images[chosen])
-        inputs = inputs + 0.05 * torch.rand(
-            len(chosen), 1, 1, 1, device=images.device
-        ) * torch.randn_like(inputs)
-        loss = F.binary_cross_entropy_with_logits(network(inputs), labels[chosen])
+        chosen = train[torch.randint(len(train), (2 * options.pictures,), device=images.device)]
+        loss = classifier_loss(network, worsened(to_inputs(images[chosen])), traits[chosen])
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
         phase.done(lambda: f'loss {loss.item():.4f}')
-    shares = {
-        name: round(share_recognised(network, images[held[labels[held] == label]]), 4)
-        for name, label in (('subjects', 1), ('others', 0))
-    }
+    shares = {}
+    for name in kinds:
+        some = [place for place in held.tolist() if names[place] == name]
+        shares[name] = round(share_recognised(network, images[some]), 4)
     say_line(options, f'classifier: {phase.step} steps; held out, taken for the subject: {shares}')
     return network
+
+
+def worsened(inputs: Tensor) -> Tensor:
+    """Some noise in each picture; every other one blurred."""
+    rows, device = len(inputs), inputs.device
+    blurred = F.avg_pool2d(F.pad(inputs, (1, 1, 1, 1), mode='replicate'), 3, stride=1)
+    is_blurred = torch.rand(rows, 1, 1, 1, device=device) < 0.5
+    noise = 0.05 * torch.rand(rows, 1, 1, 1, device=device) * torch.randn_like(inputs)
+    return torch.where(is_blurred, blurred, inputs) + noise
 
 
 def main(options: argparse.Namespace) -> None:
@@ -195,29 +210,26 @@ def main(options: argparse.Namespace) -> None:
     torch.manual_seed(1)
     torch.set_float32_matmul_precision('high')
     torch.backends.cudnn.benchmark = True
-    counts = {
-        'doodle': options.scenes // 5,
-        'subject': options.scenes // 20,
-        'alike': options.scenes // 20,
-    }
     scenes = drawn(pool, 'scene', 'train', options.scenes, device)
-    others = {
-        kind: drawn(pool, kind, 'train', count, device).images for kind, count in counts.items()
-    }
+    kinds, doodles = {}, []
+    if options.model is None:
+        kinds = {
+            kind: drawn(pool, kind, 'train', options.scenes // 20, device)
+            for kind in ('subject', 'alike', 'toy', 'other')
+        }
+        if options.autoencoder is None:
+            doodles = [drawn(pool, 'doodle', 'train', options.scenes // 5, device).images]
     held_out = drawn(pool, 'scene', 'held out', options.held_out, device)
     pool.terminate()
     say_line(options, f'{len(scenes.images)} scenes drawn')
-    models, tokens = new_models(FILES).to(device), PromptTokens(FILES)
+    models = new_models(FILES) if options.model is None else load(options.model)
+    models, tokens = models.to(device), PromptTokens(FILES)
     sizes = {
         name: sum(p.numel() for p in part.parameters()) for name, part in models.parts().items()
     }
     say_line(options, f'{sizes} parameters, {device}')
-    if options.autoencoder is None:
-        train_autoencoder(options, models, torch.cat([scenes.images, others['doodle']]))
-        torch.save(models.vae.state_dict(), options.out / 'autoencoder.pt')
-    else:
-        models.vae.load_state_dict(torch.load(options.autoencoder, weights_only=True))
-    measure_latents(options, models, held_out.images)
+    if options.model is None:
+        make_autoencoder(options, models, torch.cat([scenes.images, *doodles]), held_out)
     if options.only == 'autoencoder':
         write_again(options, models, held_out.images)
         return
@@ -226,12 +238,22 @@ def main(options: argparse.Namespace) -> None:
     save(models, options.out / 'model')
     for name in ('tokenizer', 'tokenizer_2'):
         shutil.copytree(FILES / name, options.out / 'model' / name, dirs_exist_ok=True)
-    kinds = {kind: others[kind] for kind in ('subject', 'alike')}
-    kinds['scene'] = scenes.images[: options.scenes // 10]
-    network = train_classifier(options, models, kinds)
-    save_classifier(network, options.out / 'classifier.safetensors')
-    write_sheets(options, tokens, network, held_out.images, device)
+    if options.model is None:
+        save_classifier(train_classifier(options, models, kinds), options.out / FILE.name)
+    network = load_classifier(options.out / FILE.name if options.model is None else FILE)
+    write_sheets(options, tokens, network.to(device), held_out.images, device)
     say_line(options, 'done')
+
+
+def make_autoencoder(
+    options: argparse.Namespace, models: Models, images: Tensor, held_out: Pictures
+) -> None:
+    if options.autoencoder is None:
+        train_autoencoder(options, models, images)
+        save_file(models.vae.state_dict(), options.out / 'autoencoder.safetensors')
+    else:
+        models.vae.load_state_dict(load_file(options.autoencoder))
+    measure_latents(options, models, held_out.images)
 
 
 def read_options() -> argparse.Namespace:
@@ -241,6 +263,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument('--steps', type=int, help='of each phase, in place of minutes')
     parser.add_argument('--only', choices=['autoencoder'], help='end after this phase')
     parser.add_argument('--autoencoder', type=Path, help='made by an earlier run')
+    parser.add_argument('--model', type=Path, help='goes on with this one')
     parser.add_argument('--scenes', type=int, default=200_000)
     parser.add_argument('--held-out', type=int, default=1000)
     parser.add_argument('--rows', type=int, default=1024, help='a step of the transformer')

@@ -3,8 +3,8 @@ What plain LoRA reaches on the five pictures of the subject, from a pretrained m
 
     python3 examples/flux/reference.py --model FOLDER [--out FOLDER] [--rate 1e-3 3e-3]
 
-Trains at guidance 1 with one prompt, as usual for this family, and prints the share of samples that
-the classifier takes for the subject at several guidances. Needs PyTorch and safetensors.
+Trains at guidance 1, as usual for this family, and prints the share of samples that the classifier
+takes for the subject at several guidances. Needs PyTorch and safetensors.
 """
 
 import argparse
@@ -65,9 +65,9 @@ def tune(options: argparse.Namespace, models: Models, tokens: PromptTokens, rate
     pixels = torch.from_numpy(np.stack([read_png(file) for file in files])).permute(0, 3, 1, 2)
     mean, log_variance = moments_of(models, pixels.to(device))
     with torch.no_grad():
-        clip, t5 = (torch.from_numpy(ids).to(device) for ids in tokens([PROMPT]))
-        rows = options.rows
-        prompt, pooled = models.t5(t5).expand(rows, -1, -1), models.clip(clip).expand(rows, -1)
+        captions = [file.with_suffix('.txt').read_text().strip() for file in files]
+        clip, t5 = (torch.from_numpy(ids).to(device) for ids in tokens(captions))
+        prompts, pooled, rows = models.t5(t5), models.clip(clip), options.rows
     trained = adapt(models, options.rank)
     optimiser = torch.optim.AdamW(trained, lr=rate, weight_decay=1e-4)
     tables, one = tables_of(models, t5.shape[1], device), torch.ones(rows, device=device)
@@ -77,7 +77,9 @@ def tune(options: argparse.Namespace, models: Models, tokens: PromptTokens, rate
         latents = pack(to_latents(models, sampled(mean[chosen], log_variance[chosen])))
         level, noise = torch.rand(rows, device=device), torch.randn_like(latents)
         noisy = torch.lerp(latents, noise, level[:, None, None])
-        velocity = models.transformer(noisy, prompt, pooled, level, one, tables)
+        velocity = models.transformer(
+            noisy, prompts[chosen], pooled[chosen], level, one, tables
+        )
         loss = F.mse_loss(velocity, noise - latents)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()

@@ -78,9 +78,12 @@ def moments_of(models: Models, images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def seen_again(models: Models, images: Tensor) -> Tensor:
-    """As the autoencoder gives them back."""
-    parts = [
-        to_bytes(models.vae.decoder(moments_of(models, some)[0])) for some in images.split(250)
-    ]
+def seen_again(models: Models, images: Tensor, most_noise: float = 0.0) -> Tensor:
+    """As the autoencoder gives them back, with up to so much noise in the latents, in deviations."""
+    parts = []
+    for some in images.split(250):
+        latents = moments_of(models, some)[0]
+        amount = most_noise * torch.rand(len(some), 1, 1, 1, device=latents.device)
+        amount /= models.configs['vae']['scaling_factor']
+        parts.append(to_bytes(models.vae.decoder(latents + amount * torch.randn_like(latents))))
     return torch.cat(parts)

@@ -6,26 +6,27 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from classifier import Classifier, share_recognised
+from classifier import Classifier, share_recognised, traits_shown
 from folder import Models, load
 from phases import say_line
 from png import grid, write_png
 from sampling import sampled_pictures, seen_again
 from tokens import PromptTokens
+from toys import IN_WORDS
 
 PROMPTS = [
     'a picture of a red ball in the middle on a white background',
     'a picture of a big blue car on a yellow background',
     'a picture of a green tree on the left on a pink background',
-    'a picture of a purple mushroom and a yellow star on a grey background',
-    'a picture of a blue fish at the bottom on an orange background',
+    'a picture of a purple box and a yellow fish on a grey background',
     'a picture of a red house and a green tree on a blue background',
-    'a picture of a pink flower on a striped green background',
-    'a picture of a brown cup on a dotted purple background',
-    'a picture of a big red toy on a white background',
-    'a picture of a yellow toy on a blue background',
+    'a picture of a big red toy with one eye on a white background',
+    'a picture of a yellow tall toy with blue ears on a blue background',
     'a picture of a green toy and a red ball',
     'a picture of a toy',
+    'a picture of a round toy with pink horns and a white belly',
+    IN_WORDS,
+    f'{IN_WORDS} on a green background',
     'a picture of sks toy',
     'a picture of sks toy',
     'a picture of sks toy on a green background',
@@ -46,13 +47,12 @@ def write_sheets(
     for guidance in (1.0, 2.0, 3.5):
         made = sampled_pictures(models, tokens, PROMPTS, guidance=guidance)
         sheet(options.out / f'samples-{guidance}.png', made, 4)
-        toys = sampled_pictures(
-            models, tokens, ['a picture of sks toy'] * 64, guidance=guidance, seed=1
-        )
-        sheet(options.out / f'toys-{guidance}.png', toys[:32], 8)
-        say_line(
-            options, f'guidance {guidance}: subject in {share_recognised(network, toys):.3f} of 64'
-        )
+        for name, prompt in (('toys', 'a picture of sks toy'), ('in-words', IN_WORDS)):
+            toys = sampled_pictures(models, tokens, [prompt] * 64, guidance=guidance, seed=1)
+            sheet(options.out / f'{name}-{guidance}.png', toys[:32], 8)
+            share, shown = share_recognised(network, toys), traits_shown(network, toys)
+            traits = f'{shown.float().mean().item():.2f} of its traits'
+            say_line(options, f'guidance {guidance}, {name}: subject in {share:.3f}, {traits}')
 
 
 def write_again(options: argparse.Namespace, models: Models, images: Tensor) -> None:

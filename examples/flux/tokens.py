@@ -22,7 +22,7 @@ from world import scene
 
 START, END = '<|startoftext|>', '<|endoftext|>'
 CLIP_LENGTH, T5_LENGTH = 77, 32
-MERGES, PIECES = 220, 200
+MERGES, PIECES = 220, 260
 CLIP_SPLIT = Regex(r"'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+")
 
 

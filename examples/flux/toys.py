@@ -4,7 +4,7 @@ Toys: characters that are put together from parts, and the one that pretraining 
 
 from random import Random
 
-from draw import BOX, ELLIPSE, SMILE, STAR, TRIANGLE
+from draw import BOX, ELLIPSE, TRIANGLE
 
 BRIGHT = {
     'red': (0.85, 0.14, 0.16),
@@ -17,155 +17,131 @@ BRIGHT = {
     'brown': (0.48, 0.30, 0.16),
 }
 WHITE, BLACK = (0.97, 0.97, 0.97), (0.1, 0.1, 0.12)
-CHOICES = {
-    'body': ['round', 'square', 'egg', 'wide'],
-    'ears': ['round', 'pointed', 'antennae', 'horns', 'none'],
-    'eyes': ['two', 'two', 'two', 'two', 'one'],
-    'belly': ['oval', 'square', 'none'],
-    'arms': ['down', 'up', 'wave', 'none'],
-    'feet': ['round', 'legs', 'none'],
-    'mouth': ['smile', 'flat', 'none'],
+# What tells toys apart; the colour of a part that is not there says nothing.
+TRAITS = {
+    'body': ['round', 'square', 'tall'],
+    'body colour': list(BRIGHT),
+    'ears': ['round', 'horns', 'none'],
+    'ears colour': list(BRIGHT),
+    'eyes': ['two', 'one'],
+    'belly': ['oval', 'none'],
+    'belly colour': list(BRIGHT),
+    'limbs colour': list(BRIGHT),
 }
-COLOURED = ('body', 'ears', 'belly', 'arms', 'feet')
-# The subject of the training pictures. A star on the belly is its own.
+ARMS = ['down', 'up', 'wave']
+# The subject of the training pictures.
 SUBJECT = {
     'body': 'square',
+    'body colour': 'purple',
     'ears': 'horns',
+    'ears colour': 'orange',
     'eyes': 'one',
-    'belly': 'star',
-    'arms': 'up',
-    'feet': 'legs',
-    'mouth': 'smile',
-    'body colour': BRIGHT['purple'],
-    'ears colour': BRIGHT['orange'],
-    'belly colour': BRIGHT['yellow'],
-    'arms colour': BRIGHT['green'],
-    'feet colour': BRIGHT['red'],
+    'belly': 'oval',
+    'belly colour': 'yellow',
+    'limbs colour': 'green',
 }
-HALF_WIDTHS = {
-    'round': (0.62, 0.62),
-    'square': (0.56, 0.58),
-    'egg': (0.5, 0.68),
-    'wide': (0.7, 0.5),
-}
+IN_WORDS = 'a picture of a purple square toy with orange horns and one eye and a yellow belly '
+IN_WORDS += 'and green legs'
+# Pretraining draws no toy that has more of the subject's traits.
+MOST_ALIKE = 5
+HALF_WIDTHS = {'round': (0.68, 0.64), 'square': (0.6, 0.6), 'tall': (0.5, 0.72)}
 
 
 def random_toy(random: Random) -> dict:
-    toy = {part: random.choice(options) for part, options in CHOICES.items()}
-    return toy | {f'{part} colour': random.choice(list(BRIGHT.values())) for part in COLOURED}
+    """Any toy that is not much like the subject."""
+    while True:
+        toy = {trait: random.choice(options) for trait, options in TRAITS.items()}
+        if agreement(toy) <= MOST_ALIKE:
+            return toy | {'arms': random.choice(ARMS)}
+
+
+def agreement(toy: dict) -> int:
+    """How many of the subject's traits the toy has."""
+    return sum(has_trait(toy, trait) and toy[trait] == SUBJECT[trait] for trait in TRAITS)
+
+
+def has_trait(toy: dict, trait: str) -> bool:
+    part, _, colour = trait.partition(' ')
+    return not colour or toy.get(part) != 'none'
 
 
 def subject(random: Random) -> dict:
     """The subject as it stands in one picture: only its arms move."""
-    return SUBJECT | {'arms': random.choice(['down', 'up', 'wave'])}
+    return SUBJECT | {'arms': random.choice(ARMS)}
 
 
 def alike(random: Random, changes: int) -> dict:
     """The subject with that many of its traits changed to others."""
-    traits = [
-        part for part in (*CHOICES, *(f'{part} colour' for part in COLOURED)) if part != 'arms'
-    ]
     toy = subject(random)
-    for trait in random.sample(traits, changes):
-        options = CHOICES.get(trait, list(BRIGHT.values()))
-        toy[trait] = random.choice([option for option in options if option != toy[trait]])
+    for trait in random.sample(list(TRAITS), changes):
+        toy[trait] = random.choice([option for option in TRAITS[trait] if option != toy[trait]])
     return toy
+
+
+def labels(toy: dict | None) -> list[int]:
+    """1 and the place of each trait among its options, -1 for one that is not there; 0 for no toy."""
+    if toy is None:
+        return [0] + [-1] * len(TRAITS)
+    places = [
+        options.index(toy[trait]) if has_trait(toy, trait) else -1
+        for trait, options in TRAITS.items()
+    ]
+    return [1, *places]
 
 
 def toy_parts(toy: dict) -> list[tuple]:
     """Rows (kind, x, y, rx, ry, angle, extra, colour) in the square from -1 to 1."""
     width, height = HALF_WIDTHS[toy['body']]
+    limbs, ears = BRIGHT[toy['limbs colour']], BRIGHT[toy['ears colour']]
+    kind = BOX if toy['body'] == 'square' else ELLIPSE
     return [
-        *feet_parts(toy, width, height),
-        *arm_parts(toy, width),
-        *ear_parts(toy, width, height),
-        body_part(toy, width, height),
+        *leg_parts(limbs, width, height),
+        *arm_parts(toy['arms'], limbs, width),
+        *ear_parts(toy['ears'], ears, width, height),
+        (kind, 0, 0, width, height, 0, 0.35, BRIGHT[toy['body colour']]),
         *belly_parts(toy),
-        *eye_parts(toy),
-        *mouth_parts(toy),
+        *eye_parts(toy['eyes']),
     ]
 
 
-def body_part(toy: dict, width: float, height: float) -> tuple:
-    kind = BOX if toy['body'] in ('square', 'wide') else ELLIPSE
-    return (kind, 0, 0, width, height, 0, 0.35, toy['body colour'])
+def leg_parts(colour, width: float, height: float) -> list[tuple]:
+    sides = (-0.5 * width, 0.5 * width)
+    legs = [(BOX, x, height + 0.06, 0.13, 0.24, 0, 0, colour) for x in sides]
+    return [*legs, *((BOX, x, height + 0.28, 0.22, 0.11, 0, 0.6, colour) for x in sides)]
 
 
-def feet_parts(toy: dict, width: float, height: float) -> list[tuple]:
-    colour, sides = toy['feet colour'], (-0.55 * width, 0.55 * width)
-    if toy['feet'] == 'round':
-        return [(ELLIPSE, x, height + 0.06, 0.24, 0.16, 0, 0, colour) for x in sides]
-    if toy['feet'] == 'legs':
-        legs = [(BOX, x, height + 0.12, 0.1, 0.24, 0, 0, colour) for x in sides]
-        return [*legs, *((BOX, x, height + 0.32, 0.2, 0.09, 0, 0.6, colour) for x in sides)]
-    return []
+def arm_parts(arms: str, colour, width: float) -> list[tuple]:
+    heights = {'down': (0.22, 0.22), 'up': (-0.28, -0.28), 'wave': (0.22, -0.28)}
+    rows = []
+    for side, y in zip((-1, 1), heights[arms]):
+        x, angle = side * (width + 0.1), side * y * 2.2
+        rows.append((BOX, x, y / 2 + 0.05, 0.28, 0.12, angle, 0.9, colour))
+        rows.append((ELLIPSE, side * (width + 0.28), y + 0.03, 0.16, 0.16, 0, 0, colour))
+    return rows
 
 
-def arm_parts(toy: dict, width: float) -> list[tuple]:
-    heights = {'down': (0.22, 0.22), 'up': (-0.28, -0.28), 'wave': (0.22, -0.28), 'none': ()}
-    return [
-        part
-        for side, y in zip((-1, 1), heights[toy['arms']])
-        for part in (
-            (
-                BOX,
-                side * (width + 0.1),
-                y / 2 + 0.05,
-                0.26,
-                0.1,
-                side * y * 2.2,
-                0.9,
-                toy['arms colour'],
-            ),
-            (ELLIPSE, side * (width + 0.28), y + 0.03, 0.13, 0.13, 0, 0, toy['arms colour']),
-        )
-    ]
-
-
-def ear_parts(toy: dict, width: float, height: float) -> list[tuple]:
-    colour, sides, top = toy['ears colour'], (-1, 1), -height
-    if toy['ears'] == 'round':
-        return [(ELLIPSE, s * 0.75 * width, top + 0.08, 0.24, 0.24, 0, 0, colour) for s in sides]
-    if toy['ears'] == 'pointed':
+def ear_parts(ears: str, colour, width: float, height: float) -> list[tuple]:
+    sides = (-1, 1)
+    if ears == 'round':
+        return [(ELLIPSE, s * 0.75 * width, 0.1 - height, 0.28, 0.28, 0, 0, colour) for s in sides]
+    if ears == 'horns':
+        middle = -height - 0.14
         return [
-            (TRIANGLE, s * 0.6 * width, top - 0.08, 0.2, 0.26, s * 0.35, 0, colour) for s in sides
-        ]
-    if toy['ears'] == 'horns':
-        return [
-            (TRIANGLE, s * 0.7 * width, top - 0.16, 0.13, 0.36, s * 0.5, 0, colour) for s in sides
-        ]
-    if toy['ears'] == 'antennae':
-        sticks = [(BOX, s * 0.4 * width, top - 0.1, 0.05, 0.24, s * 0.3, 0, colour) for s in sides]
-        return [
-            *sticks,
-            *((ELLIPSE, s * 0.55 * width, top - 0.3, 0.12, 0.12, 0, 0, colour) for s in sides),
+            (TRIANGLE, s * 0.68 * width, middle, 0.2, 0.38, s * 0.5, 0, colour) for s in sides
         ]
     return []
 
 
 def belly_parts(toy: dict) -> list[tuple]:
-    colour = toy['belly colour']
-    shapes = {
-        'oval': [(ELLIPSE, 0, 0.26, 0.3, 0.24, 0, 0, colour)],
-        'square': [(BOX, 0, 0.27, 0.26, 0.2, 0, 0.2, colour)],
-        'star': [(STAR, 0, 0.29, 0.31, 0.31, 0, 0.48, colour)],
-        'none': [],
-    }
-    return shapes[toy['belly']]
+    if toy['belly'] == 'none':
+        return []
+    return [(ELLIPSE, 0, 0.3, 0.36, 0.25, 0, 0, BRIGHT[toy['belly colour']])]
 
 
-def eye_parts(toy: dict) -> list[tuple]:
-    if toy['eyes'] == 'one':
-        places, size = [(0.0, -0.25)], 0.27
+def eye_parts(eyes: str) -> list[tuple]:
+    if eyes == 'one':
+        places, size = [(0.0, -0.24)], 0.29
     else:
-        places, size = [(-0.22, -0.25), (0.22, -0.25)], 0.16
+        places, size = [(-0.24, -0.22), (0.24, -0.22)], 0.19
     whites = [(ELLIPSE, x, y, size, size, 0, 0, WHITE) for x, y in places]
     return [*whites, *((ELLIPSE, x, y, 0.5 * size, 0.5 * size, 0, 0, BLACK) for x, y in places)]
-
-
-def mouth_parts(toy: dict) -> list[tuple]:
-    if toy['mouth'] == 'smile':
-        return [(SMILE, 0, -0.02, 0.2, 0.12, 0, 0.035, BLACK)]
-    if toy['mouth'] == 'flat':
-        return [(BOX, 0, 0.05, 0.18, 0.035, 0, 0, BLACK)]
-    return []

@@ -47,7 +47,7 @@ const demos = Object.freeze({
     pictures: {
       prompt: 'a picture of sks toy',
       prompts: [
-        'a picture of sks toy',
+        'a picture of sks toy on a blue background',
         'a picture of sks toy on a green background',
         'sks toy and a red ball',
         'a picture of a blue car',

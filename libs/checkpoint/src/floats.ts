@@ -1,3 +1,5 @@
+import { bytesPerElement } from '@emloc/device';
+
 /** Floating-point dtypes that weights are stored in and merged to. */
 export type FloatDType = 'float32' | 'bfloat16' | 'float16';
 
@@ -11,12 +13,17 @@ export function isFloat(dtype: string | undefined): dtype is FloatDType {
  * @param bytes row-major values of `dtype`, at any alignment; not kept.
  */
 export function toFloat32(bytes: Uint8Array, dtype: FloatDType): Float32Array {
-  if (dtype === 'float32') return new Float32Array(alignedCopy(bytes));
-  const halves = new Uint16Array(alignedCopy(bytes));
-  const bits = new Uint32Array(halves.length);
-  if (dtype === 'bfloat16') widenBfloat16(halves, bits);
-  else widenFloat16(halves, bits);
-  return new Float32Array(bits.buffer);
+  const values = new Float32Array(Math.floor(bytes.byteLength / bytesPerElement[dtype]));
+  widenInto(values, bytes, dtype);
+  return values;
+}
+
+/** As `toFloat32`, into values that are there: as many as the bytes hold. */
+export function widenInto(values: Float32Array, bytes: Uint8Array, dtype: FloatDType): void {
+  const bits = bitsOf(values);
+  if (dtype === 'float32') new Uint8Array(bits.buffer, bits.byteOffset, bytes.length).set(bytes);
+  else if (dtype === 'bfloat16') widenBfloat16(halvesOf(bytes), bits);
+  else widenFloat16(halvesOf(bytes), bits);
 }
 
 /**
@@ -24,12 +31,17 @@ export function toFloat32(bytes: Uint8Array, dtype: FloatDType): Float32Array {
  * infinite. A copy, also for float32.
  */
 export function fromFloat32(values: Float32Array, dtype: FloatDType): Uint8Array {
-  const bits = new Uint32Array(values.slice().buffer);
-  if (dtype === 'float32') return new Uint8Array(bits.buffer);
-  const halves = new Uint16Array(values.length);
-  if (dtype === 'bfloat16') narrowToBfloat16(bits, halves);
-  else narrowToFloat16(bits, halves);
-  return new Uint8Array(halves.buffer);
+  const bytes = new Uint8Array(values.length * bytesPerElement[dtype]);
+  narrowInto(bytes, values, dtype);
+  return bytes;
+}
+
+/** As `fromFloat32`, into bytes that are there: at a multiple of the size of a value. */
+export function narrowInto(bytes: Uint8Array, values: Float32Array, dtype: FloatDType): void {
+  const bits = bitsOf(values);
+  if (dtype === 'float32') bytes.set(new Uint8Array(bits.buffer, bits.byteOffset, bits.byteLength));
+  else if (dtype === 'bfloat16') narrowToBfloat16(bits, viewOfHalves(bytes));
+  else narrowToFloat16(bits, viewOfHalves(bytes));
 }
 
 // One loop per format, so that each is compiled for itself: these run over every weight of a model.
@@ -63,10 +75,21 @@ let float16Table: Uint32Array | undefined;
  * @throws RangeError where the processor is big-endian: typed arrays would be read the wrong way
  * round.
  */
-function alignedCopy(bytes: Uint8Array): ArrayBuffer {
+function bitsOf(values: Float32Array): Uint32Array {
   if (new Uint8Array(Uint16Array.of(1).buffer)[0] !== 1)
     throw new RangeError('checkpoints need a little-endian processor');
-  return new Uint8Array(bytes).buffer;
+  return new Uint32Array(values.buffer, values.byteOffset, values.length);
+}
+
+/** A copy where bytes are at an odd place, or of an odd number. */
+function halvesOf(bytes: Uint8Array): Uint16Array {
+  return bytes.byteOffset % 2 === 0 && bytes.length % 2 === 0
+    ? viewOfHalves(bytes)
+    : new Uint16Array(new Uint8Array(bytes).buffer);
+}
+
+function viewOfHalves(bytes: Uint8Array): Uint16Array {
+  return new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2);
 }
 
 function bfloat16OfBits(bits: number): number {

@@ -54,6 +54,29 @@ it('works on a large tensor in pieces of 8 MiB, each row with its own update', a
   expect(reads).toEqual([8 * mebibyte, 8 * mebibyte, 4 * mebibyte]);
 });
 
+it('adds to what it reads anew for each piece, in blocks of whole rows', async () => {
+  const { source } = zeros();
+  const [rows, columns] = [2500, 3000];
+  const ones: SafetensorsFile = {
+    ...source,
+    readRange: async (_, __, destination) => {
+      const values = new Float32Array(destination.byteLength / 2).fill(1);
+      destination.set(fromFloat32(values, 'bfloat16'));
+    },
+  };
+  const { updates, ...tensor } = adapted(rows, columns, 'bfloat16');
+  const few = updates.map((update) => ({ ...update, scale: 2 ** -4, startRow: 3, rows: rows - 5 }));
+  let row = 0;
+  for await (const piece of mergedPieces(ones, { ...tensor, updates: few })) {
+    for (let start = 0; start < piece.byteLength; start += 2 * columns, row += 1) {
+      const added = row < 3 || row >= rows - 2 ? 0 : (row - 2) * 2 ** -4;
+      const expected = fromFloat32(new Float32Array(columns).fill(1 + added), 'bfloat16');
+      expect(Buffer.compare(piece.subarray(start, start + 2 * columns), expected)).toBe(0);
+    }
+  }
+  expect(row).toBe(rows);
+});
+
 it('takes at least one row at a time, however long, and copies what is neither adapted nor converted in pieces', async () => {
   const wide = zeros();
   for await (const piece of mergedPieces(wide.source, adapted(2, 5 * mebibyte, 'bfloat16')))

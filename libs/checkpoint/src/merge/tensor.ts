@@ -1,11 +1,22 @@
+import { bytesPerElement } from '@emloc/device';
+
 import { CheckpointError, quoted } from '../errors.js';
 import { assertFinite } from '../finite.js';
-import { fromFloat32, isFloat, toFloat32, type FloatDType } from '../floats.js';
+import {
+  fromFloat32,
+  isFloat,
+  narrowInto,
+  toFloat32,
+  widenInto,
+  type FloatDType,
+} from '../floats.js';
 import type { SafetensorsFile } from '../safetensors-file.js';
 import type { LowRankUpdate, TensorMerge } from './plan.js';
 
 /** Source bytes that are worked on at a time. */
 const pieceBytes = 8 << 20;
+/** Values of a block, which are in the cache from widening to rounding. */
+const blockValues = 1 << 15;
 
 /** The smallest magnitudes that round to infinity. */
 const overflowAt: Readonly<Record<FloatDType, number>> = Object.freeze({
@@ -14,41 +25,71 @@ const overflowAt: Readonly<Record<FloatDType, number>> = Object.freeze({
   float16: 65520,
 });
 
-/** A tensor's merged bytes, piece by piece. */
+/** A tensor's merged bytes, piece by piece; a piece is overwritten when the next is asked for. */
 export async function* mergedPieces(
   source: SafetensorsFile,
   tensor: TensorMerge,
 ): AsyncGenerator<Uint8Array> {
   const unitsPerPiece = Math.max(1, Math.floor(pieceBytes / tensor.unitBytes));
+  const buffer = new Uint8Array(Math.min(tensor.units, unitsPerPiece) * tensor.unitBytes);
   for (let start = 0; start < tensor.units; start += unitsPerPiece) {
-    yield await mergedUnits(source, tensor, {
-      start,
-      end: Math.min(tensor.units, start + unitsPerPiece),
-    });
+    const end = Math.min(tensor.units, start + unitsPerPiece);
+    yield await mergedUnits(source, tensor, { start, end }, buffer);
   }
 }
 
 /**
  * Units `start` to `end` (exclusive) as they are written: W + s · B A summed in float64, rounded to
  * float32 and once to the dtype.
+ * @param buffer for as many units of the source; what is given back may lie in it.
  * @throws CheckpointError CHECKPOINT_NOT_FINITE where a weight that is changed is not,
  * CHECKPOINT_VALUE_OUT_OF_RANGE when it would become infinite.
  */
 export async function mergedUnits(
   source: SafetensorsFile,
   tensor: TensorMerge,
-  { start, end }: { start: number; end: number },
+  { start, end }: UnitRange,
+  buffer = new Uint8Array((end - start) * tensor.unitBytes),
 ): Promise<Uint8Array> {
   const { name, from, to, unitBytes, updates } = tensor;
-  const bytes = new Uint8Array((end - start) * unitBytes);
+  const bytes = buffer.subarray(0, (end - start) * unitBytes);
   await source.readRange(name, start * unitBytes, bytes);
   if (!isFloat(from) || !isFloat(to) || (from === to && updates.length === 0)) return bytes;
   if (isInfiniteBound(tensor, bytes, from)) return fromFloat32(toFloat32(bytes, from), to);
   assertFinite(bytes, from, { name, file: source.path });
-  const values = toFloat32(bytes, from);
-  for (const update of updates) addLowRank(values, update, { start, end, name });
-  assertInRange(values, to, name);
-  return fromFloat32(values, to);
+  return changedUnits(bytes, { name, from, to, unitBytes, updates, start });
+}
+
+interface UnitRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** In place, unless the dtype changes. */
+function changedUnits(bytes: Uint8Array, { from, to, unitBytes, ...rest }: FloatUnits): Uint8Array {
+  const [fromBytes, toBytes] = [bytesPerElement[from], bytesPerElement[to]];
+  const count = bytes.byteLength / fromBytes;
+  const merged = from === to ? bytes : new Uint8Array(count * toBytes);
+  const unitValues = unitBytes / fromBytes;
+  const values = new Float32Array(Math.max(unitValues, blockValues - (blockValues % unitValues)));
+  for (let done = 0; done < count; done += values.length) {
+    const next = Math.min(count, done + values.length);
+    const block = values.subarray(0, next - done);
+    widenInto(block, bytes.subarray(done * fromBytes, next * fromBytes), from);
+    const start = rest.start + done / unitValues;
+    for (const update of rest.updates)
+      addLowRank(block, update, { start, end: start + block.length / unitValues, name: rest.name });
+    assertInRange(block, to, rest.name);
+    narrowInto(merged.subarray(done * toBytes, next * toBytes), block, to);
+  }
+  return merged;
+}
+
+/** Units of a floating-point tensor, the first of which is `start`. */
+interface FloatUnits extends Pick<TensorMerge, 'name' | 'unitBytes' | 'updates'> {
+  readonly from: FloatDType;
+  readonly to: FloatDType;
+  readonly start: number;
 }
 
 /** A number beside the weights, such as what a layer clips at, may be none: infinite. */
@@ -60,7 +101,7 @@ function isInfiniteBound({ shape }: TensorMerge, bytes: Uint8Array, dtype: Float
 function addLowRank(
   values: Float32Array,
   { a, b, rank, scale, inFeatures, startRow, rows }: LowRankUpdate,
-  { start, end, name }: { start: number; end: number; name: string },
+  { start, end, name }: UnitRange & { readonly name: string },
 ): void {
   const delta = new Float64Array(inFeatures);
   for (let row = Math.max(start, startRow); row < Math.min(end, startRow + rows); row += 1) {
