@@ -128,7 +128,8 @@ export class Transfers {
       this.pool.addressOf(memory) + source.elementOffset * bytesPerElement[source.dtype];
     const straight = this.#pinnedAddress(destination);
     if (straight !== null) return this.#copyOut(straight, address, destination.byteLength);
-    if (destination.byteLength > mostDownloadBytes) return this.#copyOutInPieces(destination, address);
+    if (destination.byteLength > mostDownloadBytes)
+      return this.#copyOutInPieces(destination, address);
     const pinned = this.#takePinned(destination.byteLength);
     try {
       await this.#copyOut(this.areas.pinned.lock(pinned), address, destination.byteLength);
