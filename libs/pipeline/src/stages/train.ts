@@ -3,10 +3,8 @@ import type { LoraAdapter } from '@emloc/checkpoint';
 import {
   defaultAdamw,
   defaultProdigy,
-  FinetuneError,
   train,
   type CarriedOptimizer,
-  type DeviceAdapter,
   type PagedModel,
   type TrainingPause,
   type TrainResult,
@@ -22,11 +20,13 @@ import type { TunedOutcome } from '../job/stage-outcomes.js';
 import { isHeldOriginal, trainedOriginal } from '../job/storage.js';
 import type { TrainingCourse } from '../job/training-course.js';
 import type { StageProgress, ValidatedState } from '../job/training-store.js';
-import { isFiniteAdapter, zeroLayersNotice } from './adapter-values.js';
+import { zeroLayersNotice } from './adapter-values.js';
 import { LevelPager } from './level-pager.js';
 import { pausesOf } from './pauses.js';
 import { scoreOnOriginal } from './score-original.js';
-import { score } from './score.js';
+import { StageEnding } from './stage-ending.js';
+import { changingPause, samplingPause, validatingPause } from './stage-pauses.js';
+import { StageValidator } from './stage-validator.js';
 import { StepMeter } from './step-meter.js';
 import { tellBegun } from './tell-begun.js';
 import { levelOf, stepsOf, type StageSteps, type TrainedLevel } from './training-steps.js';
@@ -101,28 +101,34 @@ interface StageState {
 
 class TrainStage {
   private readonly model: PagedModel;
+  private readonly validator: StageValidator;
 
   constructor(
     private readonly context: JobRun,
     private readonly inputs: TrainStageInputs,
     private readonly state: StageState,
   ) {
-    this.model = modelOf(context, inputs.levels, state.pager);
+    const { pager } = state;
+    this.model = modelOf(context, inputs.levels, pager);
+    this.validator = new StageValidator(context, { stage: inputs.stage, model: this.model, pager });
   }
 
   async run(): Promise<TunedOutcome> {
     const { stage } = this.inputs;
     const { progress } = this.state;
-    if (progress) this.#notice(`${stage} goes on after step ${progress.state.step}`);
+    if (progress) this.validator.notice(`${stage} goes on after step ${progress.state.step}`);
     const before = progress ? progress.before : await this.#scoreBefore();
     const validations = this.#validations(await this.#scoreOfStart(before), progress);
     const result = await this.#train({ before, validations, progress });
     const { adapter: _end, optimizer, divergence, ...numbers } = result;
-    const chosen = validations ? await this.#best(result, validations) : await this.#ended(result);
+    const ending = new StageEnding(stage, this.inputs.adapter, this.validator);
+    const chosen = validations
+      ? await ending.best(result, validations)
+      : await ending.ended(result);
     const course = {
       curve: validations ? [...validations.curve] : null,
       chosenStep: chosen.step,
-      divergence: divergence?.error.message ?? this.#notFinite(result),
+      divergence: divergence?.error.message ?? ending.notFinite(result),
       stoppedEarly:
         divergence === null &&
         this.#isOver(validations) &&
@@ -148,14 +154,14 @@ class TrainStage {
   ): Promise<Pick<TunedOutcome, 'before' | 'after'>> {
     const { stage, levels, evaluateBefore } = this.inputs;
     const { job } = this.context;
-    const isLost = this.#isReal && Number.isNaN(after.loss);
+    const isLost = this.validator.isReal && Number.isNaN(after.loss);
     if (isLost || !isHeldOriginal(job, last(levels).emulated)) return { before, after };
     await this.state.pager.close();
     const adapters = evaluateBefore ? [null, adapter] : [adapter];
     const scores = await scoreOnOriginal(this.context, { stage, adapters });
     const { storage } = job.options;
-    if (this.#isReal)
-      this.#notice(
+    if (this.validator.isReal)
+      this.validator.notice(
         `${stage}: validation loss ${last(scores).loss.toFixed(4)} on the original's own weights, ` +
           `${after.loss.toFixed(4)} on those that ${storage} holds`,
       );
@@ -168,24 +174,18 @@ class TrainStage {
 
   /** What the owner should know of the result. */
   #tellOf({ adapter, step }: ValidatedState, { divergence }: TrainingCourse): void {
-    const notice = this.#isReal ? zeroLayersNotice(adapter) : null;
-    if (notice !== null) this.#notice(`train: ${notice}`);
+    const notice = this.validator.isReal ? zeroLayersNotice(adapter) : null;
+    if (notice !== null) this.validator.notice(`train: ${notice}`);
     if (divergence !== null)
-      this.#notice(`training diverged (${divergence}): the adapter after step ${step} is kept`);
-  }
-
-  get #isReal(): boolean {
-    return this.context.environment.reads === 'real';
-  }
-
-  #notice(message: string): void {
-    this.context.environment.observer({ type: 'notice', message });
+      this.validator.notice(
+        `training diverged (${divergence}): the adapter after step ${step} is kept`,
+      );
   }
 
   async #scoreBefore(): Promise<Score | null> {
     const { evaluateBefore, adapter } = this.inputs;
-    if (evaluateBefore) return this.#validate(null, 0);
-    return this.#validatesDuring ? this.#validate(adapter, 0) : null;
+    if (evaluateBefore) return this.validator.validate(null, 0);
+    return this.#validatesDuring ? this.validator.validate(adapter, 0) : null;
   }
 
   /**
@@ -197,7 +197,7 @@ class TrainStage {
     const { adapter, stage } = this.inputs;
     const isKnown = this.state.progress?.validations?.best ?? null;
     if (!this.#validatesDuring || start === null || stage !== 'train' || isKnown) return before;
-    return this.#validate(adapter, 0);
+    return this.validator.validate(adapter, 0);
   }
 
   get #validatesDuring(): boolean {
@@ -210,7 +210,7 @@ class TrainStage {
     const { adapter } = this.inputs;
     const kept = progress?.validations ?? null;
     const validations = new Validations({ step: 0, score, adapter }, kept);
-    if (!kept) this.#tell(0, score);
+    if (!kept) this.validator.tell(0, score);
     return validations;
   }
 
@@ -251,21 +251,30 @@ class TrainStage {
       },
       pause: pausesOf(
         [
-          this.#sampling(),
-          ...(validations ? [this.#validating(validations, batches.length)] : []),
-          ...(validations && this.#hasLevels ? [this.#changing(validations)] : []),
+          samplingPause(this.context, { stage, validator: this.validator, model: this.model }),
+          ...(validations ? this.#validatedPauses(validations) : []),
         ],
         () => meter.restart(),
       ),
       isOver: () => this.#isOver(validations),
       onDivergence: 'end',
       onStep: (report) => {
-        const level = this.#level;
+        const { level } = this.validator;
         environment.observer({ type: 'step', stage, level, ...report, ...meter.take() });
         environment.onPart?.(stage, report.anchor ? 'anchor' : 'step');
       },
       signal: environment.signal,
     });
+  }
+
+  #validatedPauses(validations: Validations): readonly TrainingPause[] {
+    const { pager, steps } = this.state;
+    const { ends, batches } = steps;
+    const paused = { stage: this.inputs.stage, validator: this.validator, validations, ends };
+    return [
+      validatingPause(this.context, { ...paused, steps: batches.length }),
+      ...(this.#hasLevels ? [changingPause(this.context, { ...paused, pager })] : []),
+    ];
   }
 
   /** Seconds in which weights were waited for. */
@@ -278,146 +287,16 @@ class TrainStage {
   #isOver(validations: Validations | null): boolean {
     const { patience } = this.context.job.options;
     return (
-      this.#isReal && validations !== null && validations.withoutBetter >= (patience ?? Infinity)
+      this.validator.isReal &&
+      validations !== null &&
+      validations.withoutBetter >= (patience ?? Infinity)
     );
   }
 
   #tellOfPatience({ steps }: TrainResult, { best, withoutBetter }: Validations): void {
     const than = `${best.score.loss.toFixed(4)} after step ${best.step}`;
-    this.#notice(
+    this.validator.notice(
       `${this.inputs.stage} ends after step ${steps}: the last ${withoutBetter} validations were not better than ${than}`,
     );
   }
-
-  /** Samples are of the model that is trained, as it is. A rehearsal has one. */
-  #sampling(): TrainingPause {
-    const { job, environment } = this.context;
-    const { sampler } = job;
-    const everySteps = sampler?.everySteps ?? null;
-    const isAsked = this.inputs.stage === 'train' && sampler !== null && everySteps !== null;
-    return {
-      isDue: (step) => isAsked && (this.#isReal ? step % everySteps === 0 : step === 1),
-      run: async (step, adapter) => {
-        await sampler?.make(step, { model: this.model, adapter });
-        environment.onPart?.('train', 'sample');
-      },
-    };
-  }
-
-  /** Between the start and the end, which are validated in any case. A rehearsal has one. */
-  #validating(validations: Validations, steps: number): TrainingPause {
-    const { job, environment } = this.context;
-    const everySteps = job.options.evalSteps ?? Number.POSITIVE_INFINITY;
-    const { ends } = this.state.steps;
-    const isPlanned = (step: number): boolean =>
-      step % everySteps === 0 && step < steps && !ends.includes(step);
-    return {
-      isDue: (step) =>
-        this.#isReal
-          ? isPlanned(step) && !validations.has(step)
-          : job.options.evalSteps !== null && step === 1,
-      run: async (step, adapter) => {
-        await this.#add(validations, step, adapter);
-        environment.onPart?.(this.inputs.stage, 'validation');
-      },
-    };
-  }
-
-  /** At the end of a level: its best state goes on, on the next level's model. */
-  #changing(validations: Validations): TrainingPause {
-    const { pager, steps } = this.state;
-    const { ends } = steps;
-    return {
-      isDue: (step) => ends.slice(0, -1).includes(step),
-      run: async (step, adapter) => {
-        const level = ends.indexOf(step) + 1;
-        if (!validations.has(step)) await this.#add(validations, step, adapter);
-        const { best } = validations;
-        await pager.change(level);
-        adapter.replace(best.adapter);
-        const there = await this.#validate(best.adapter, step);
-        validations.restart(there);
-        this.#notice(
-          `${this.inputs.stage}: level ${level + 1} of ${ends.length} after step ${step}, validation loss ${there.loss.toFixed(4)}`,
-        );
-        this.context.environment.onPart?.(this.inputs.stage, 'change');
-      },
-    };
-  }
-
-  async #add(
-    validations: Validations,
-    step: number,
-    adapter: LoraAdapter | DeviceAdapter,
-  ): Promise<void> {
-    const validated = await this.#validate(adapter, step);
-    const host = async (): Promise<LoraAdapter> =>
-      'layers' in adapter ? adapter : adapter.download();
-    await validations.add(step, validated, host);
-    this.#tell(step, validated);
-  }
-
-  #tell(step: number, { loss }: Score): void {
-    const { stage } = this.inputs;
-    if (this.#isReal)
-      this.#notice(`${stage}: validation loss ${loss.toFixed(4)} after step ${step}`);
-  }
-
-  /** The best state of a run that has ended, which is validated last. */
-  async #best(result: TrainResult, validations: Validations): Promise<ValidatedState> {
-    this.#assertBegun(result);
-    const { steps, adapter } = result;
-    if (!validations.has(steps) && this.#isFinite(adapter))
-      await this.#add(validations, steps, adapter);
-    return validations.best;
-  }
-
-  /** The end of a run, or of one that cannot be kept, its start. */
-  async #ended(result: TrainResult): Promise<ValidatedState> {
-    this.#assertBegun(result);
-    const { adapter, steps, divergence } = result;
-    if (this.#isFinite(adapter))
-      return { step: steps, adapter, score: await this.#validate(adapter, steps) };
-    if (this.inputs.stage === 'train')
-      throw divergence?.error ?? new FinetuneError('FINETUNE_NON_FINITE', notFinite(steps));
-    return { step: 0, adapter: this.inputs.adapter, score: { loss: Number.NaN } };
-  }
-
-  /** A loss that is not finite before anything was learned is no matter of training. */
-  #assertBegun({ steps, divergence }: TrainResult): void {
-    const { stage } = this.inputs;
-    if (stage === 'train' && steps === 0 && divergence && !Number.isFinite(divergence.loss))
-      throw divergence.error;
-  }
-
-  #notFinite({ adapter, steps }: TrainResult): string | null {
-    return this.#isFinite(adapter) ? null : notFinite(steps);
-  }
-
-  #isFinite(adapter: LoraAdapter): boolean {
-    return !this.#isReal || isFiniteAdapter(adapter);
-  }
-
-  /** @param step how many the adapter has behind it */
-  async #validate(adapter: LoraAdapter | DeviceAdapter | null, step: number): Promise<Score> {
-    const { job, environment } = this.context;
-    const { stage } = this.inputs;
-    const [validated] = await score(environment, {
-      ...{ model: this.model, stage, adapters: [adapter] },
-      ...{ batches: job.validation, task: 'validating' },
-    });
-    if (!validated) throw new Error('evaluation gave no result');
-    const { loss } = validated;
-    environment.observer({ type: 'validation', stage, level: this.#level, step, loss });
-    return validated;
-  }
-
-  /** As events have it. */
-  get #level(): number {
-    return this.state.pager.level + 1;
-  }
-}
-
-function notFinite(steps: number): string {
-  return `the adapter after step ${steps} has values that are not finite`;
 }
