@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import {
   Device,
   MemoryBudget,
+  quantizedLayout,
   type Backend,
   type HostArray,
   type KernelName,
@@ -65,6 +66,7 @@ describe('the device over TensorFlow.js', () => {
   let tensorsBefore: number;
   const owned: Tensor[] = [];
 
+  const codes = Array.from({ length: quantizedLayout(9 * 31, 'nf4').words }, () => 0);
   const tensor = (
     values: readonly number[],
     shape: readonly number[],
@@ -331,6 +333,10 @@ describe('the device over TensorFlow.js', () => {
       ['add', { x, out, alpha: 2 }],
       ['addBias', { bias: weight, out }],
       ['fill', { out: wave([9, 31]), value: 3 }],
+      [
+        'dequantize',
+        { x: tensor(codes, [codes.length], 'int32'), format: 'nf4', out: wave([9, 31]) },
+      ],
       ['dropout', { x, out, probability: 0.25, key: tensor([1, 2], [2], 'int32'), stream: 3 }],
       ['cast', { x, out: wave([9, 31]) }],
       ['scale', { x, scale: weight, along: 'columns', out }],
