@@ -35,6 +35,8 @@ interface Task {
  */
 export class FileHasher implements AsyncDisposable {
   readonly #idle: Worker[] = [];
+  /** The last of the small ranges. */
+  #small: Promise<unknown> = Promise.resolve();
   readonly #busy = new Map<Worker, Task>();
   readonly #queue: Task[] = [];
   #closed = false;
@@ -47,7 +49,12 @@ export class FileHasher implements AsyncDisposable {
    */
   hash(range: FileRange): Promise<string> {
     if (this.#closed) return Promise.reject(ioFailed('file hasher: is closed'));
-    if (range.bytes <= smallBytes) return hashHere(range);
+    if (range.bytes <= smallBytes) {
+      // One after another: as many open files as there are ranges may be too many.
+      const hash = this.#small.then(() => hashHere(range));
+      this.#small = hash.catch(() => undefined);
+      return hash;
+    }
     return new Promise((resolve, reject) => {
       this.#queue.push({ range, resolve, reject });
       this.#next();
