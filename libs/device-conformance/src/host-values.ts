@@ -17,16 +17,6 @@ export function fromBfloat16Bits(bits: number): number {
   return at(word, 0);
 }
 
-/** IEEE 754 binary16. */
-export function fromFloat16Bits(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const [exponent, mantissa] = [(bits >> 10) & 31, bits & 1023];
-  if (exponent === 31) return mantissa === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  return exponent === 0
-    ? sign * mantissa * 2 ** -24
-    : sign * (1024 + mantissa) * 2 ** (exponent - 25);
-}
-
 /** What is left of a value in this element type. */
 export function rounded(value: number, dtype: HostDType): number {
   if (dtype === 'bfloat16') return fromBfloat16Bits(toBfloat16Bits(value));

@@ -14,7 +14,9 @@ describe('WebAssembly kernels', () => {
       const output = join(folder, 'kernels.wasm');
       execFileSync(
         process.execPath,
-        [fileURLToPath(new URL('../assembly/build.mjs', import.meta.url)), output],
+        ['../../../tools/setup/assembly.mjs', '../assembly/index.ts']
+          .map((file) => fileURLToPath(new URL(file, import.meta.url)))
+          .concat(output),
         { stdio: 'pipe' },
       );
       const committed = readFileSync(new URL('./kernels.wasm', import.meta.url));

@@ -43,6 +43,7 @@ export type { BlockCopy, CopyBlocksOptions } from './kernels/copy-blocks.js';
 export type { CrossEntropyOptions } from './kernels/cross-entropy.js';
 export type { DecodeAttentionOptions } from './kernels/decode-attention.js';
 export type { DeltaGatesOptions, DeltaGatesBackwardOptions } from './kernels/delta-gates.js';
+export { fromFloat16 } from './float16.js';
 export type { DequantizeOptions } from './kernels/dequantize.js';
 export { dropoutThreshold, type DropoutOptions } from './kernels/dropout.js';
 export type { EighOptions } from './kernels/eigh.js';

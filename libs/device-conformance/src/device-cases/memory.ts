@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { OutOfBudgetError, type DType } from '@emloc/device';
+import { fromFloat16, OutOfBudgetError, type DType } from '@emloc/device';
 
 import { group, type CaseDefinition } from '../case.js';
 import type { Fixture } from '../fixture.js';
-import { fromBfloat16Bits, fromFloat16Bits, hostArray, rounded } from '../host-values.js';
+import { fromBfloat16Bits, hostArray, rounded } from '../host-values.js';
 
 const tensorDTypes: readonly DType[] = ['float32', 'bfloat16', 'float64'];
 /**
@@ -38,7 +38,7 @@ async function checkUpload(
   const raw = dtype === 'float16' ? float16Bits : float32Values;
   const values =
     dtype === 'float16'
-      ? float16Bits.map(fromFloat16Bits)
+      ? float16Bits.map(fromFloat16)
       : float32Values.map((value) => rounded(value, dtype));
   for (const to of tensorDTypes) {
     const tensor = fixture.output([raw.length], to);

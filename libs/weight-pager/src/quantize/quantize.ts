@@ -1,12 +1,12 @@
 import { setImmediate } from 'node:timers/promises';
 import {
+  fromFloat16,
   quantizedBlock,
   quantizedLayout,
   type HostArray,
   type QuantizedFormat,
 } from '@emloc/device';
 
-import { fromFloat16 } from './float16.js';
 import { quantizeKernels } from './wasm.js';
 
 /** Numbers that go through the memory of WebAssembly at once: whole blocks. */

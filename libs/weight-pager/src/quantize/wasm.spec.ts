@@ -9,8 +9,10 @@ test('what quantises is what assembly/ compiles to', () => {
   const folder = mkdtempSync(join(tmpdir(), 'emloc-quantize-'));
   try {
     const output = join(folder, 'quantize.wasm');
-    const build = fileURLToPath(new URL('../../assembly/build.mjs', import.meta.url));
-    execFileSync(process.execPath, [build, output], { stdio: 'pipe' });
+    const [build, entry] = ['../../../../tools/setup/assembly.mjs', '../../assembly/index.ts'].map(
+      (file) => fileURLToPath(new URL(file, import.meta.url)),
+    ) as [string, string];
+    execFileSync(process.execPath, [build, entry, output], { stdio: 'pipe' });
     const committed = readFileSync(new URL('./quantize.wasm', import.meta.url));
     expect(readFileSync(output).equals(committed)).toBe(true);
   } finally {
