@@ -3,18 +3,15 @@ import { join } from 'node:path';
 import { cpuProfile } from '@emloc/device-cpu';
 
 import { leaveCrash, takeSnapshot } from '../test/crash.js';
-import { digestsOf } from '../test/digests.js';
-import { cpuTarget, openWorkspace, tuneHost, type Workspace } from '../test/fixtures.js';
+import { cpuTarget, tuneHost } from '../test/fixtures.js';
+import { useJobs } from '../test/jobs.js';
 import { openPictureWorkspace } from '../test/picture-workspace.js';
-import type { Job } from './job/job.js';
 import type { JobEvent } from './job/observer.js';
-import { prepareJob } from './job/prepare-job.js';
-import type { TuneReport } from './job/tune-report.js';
 import type { TuneOptions } from './options/resolve.js';
 import { fitMemory } from './plan/fit-memory.js';
 import { planWays } from './plan/plan-ways.js';
 import { planJob, type JobPlan } from './plan/plan.js';
-import { tune, type TuneHost } from './tune.js';
+import { tune } from './tune.js';
 
 const shape: Partial<TuneOptions> = {
   levels: '0.2:3,0.4:2x3',
@@ -28,45 +25,18 @@ const shape: Partial<TuneOptions> = {
   calibrationRows: 2,
   correction: 3,
 };
-const files = ['adapter_model.safetensors', 'emloc.json', 'uncorrected/adapter_model.safetensors'];
 
 const rate = { secondsPerFlop: 1e-9, secondsPerByte: 0, secondsPerCall: 0 };
 
-let workspace: Workspace;
-beforeAll(async () => {
-  workspace = await openWorkspace();
-});
-afterAll(() => workspace.close());
-
-function run(
-  name: string,
-  overrides: Partial<TuneOptions> = {},
-  host: Partial<TuneHost> = {},
-): Promise<TuneReport> {
-  const out = join(workspace.outputs, name);
-  return tune(
-    workspace.options({ ...shape, out, ...overrides }),
-    tuneHost({ checkpointSteps: 1, ...host }),
-  );
-}
-
-const digests = (name: string): Promise<readonly string[]> =>
-  digestsOf(join(workspace.outputs, name), files);
-
-async function withJob<T>(
-  overrides: Partial<TuneOptions>,
-  use: (job: Job) => T | Promise<T>,
-): Promise<T> {
-  await using job = await prepareJob(workspace.options({ ...shape, ...overrides }));
-  return await use(job);
-}
+const jobs = useJobs(shape, { checkpointSteps: 1 });
+const { run, digests, withJob } = jobs;
 
 describe('a job with anchors', () => {
   const moments: { readonly event: JobEvent; readonly snapshot: string }[] = [];
   beforeAll(async () => {
-    const out = join(workspace.outputs, 'whole');
+    const out = join(jobs.workspace.outputs, 'whole');
     const observer = (event: JobEvent): void => {
-      const snapshot = join(workspace.outputs, '..', 'snapshots', String(moments.length));
+      const snapshot = join(jobs.workspace.outputs, '..', 'snapshots', String(moments.length));
       takeSnapshot(out, snapshot);
       moments.push({ event, snapshot });
     };
@@ -82,7 +52,7 @@ describe('a job with anchors', () => {
       [2, true],
       [2, false],
     ]);
-    const folder = join(workspace.outputs, 'whole');
+    const folder = join(jobs.workspace.outputs, 'whole');
     const record: unknown = JSON.parse(await readFile(join(folder, 'emloc.json'), 'utf8'));
     expect(record).toMatchObject({ training: { anchors: { everySteps: 2, rows: 5, planned: 3 } } });
     const log = (await readFile(join(folder, 'log.jsonl'), 'utf8')).trimEnd().split('\n');
@@ -134,10 +104,10 @@ describe('a job with anchors', () => {
     expect(seen.length).toBe(2);
     for (const [index, { snapshot }] of seen.entries()) {
       const name = `crash-${index}`;
-      await leaveCrash(join(workspace.outputs, name), snapshot);
+      await leaveCrash(join(jobs.workspace.outputs, name), snapshot);
       await run(name, { vramBytes: 2 ** 29 }, { mode: 'resume' });
       expect([index, await digests(name)]).toEqual([index, await digests('whole')]);
-      await workspace.remove(name);
+      await jobs.workspace.remove(name);
     }
   });
 
@@ -151,13 +121,13 @@ describe('a job with anchors', () => {
         ...{ ...change, levels: null, ratios: ['0.4'], steps: 4, refineSteps: 0 },
         ...{ correction: 'none', anchorSteps: 3 },
       };
-      const out = join(workspace.outputs, `all-${index}`);
-      const snapshot = join(workspace.outputs, '..', `snapshot-${index}`);
+      const out = join(jobs.workspace.outputs, `all-${index}`);
+      const snapshot = join(jobs.workspace.outputs, '..', `snapshot-${index}`);
       const observer = (event: JobEvent): void => {
         if (event.type === 'step' && event.step === 3) takeSnapshot(out, snapshot);
       };
       await run(`all-${index}`, overrides, { observer });
-      await leaveCrash(join(workspace.outputs, `rest-${index}`), snapshot);
+      await leaveCrash(join(jobs.workspace.outputs, `rest-${index}`), snapshot);
       await run(`rest-${index}`, overrides, { mode: 'resume' });
       expect(await digests(`rest-${index}`)).toEqual(await digests(`all-${index}`));
     }
@@ -245,7 +215,7 @@ describe('options of anchors', () => {
     ['method auto', { levels: null, method: 'auto', steps: 2 }, 'anchorSteps'],
   ] as const)('are refused by name: %s', (_name, overrides, option) => {
     const given = { ...shape, ...overrides } as Partial<TuneOptions>;
-    expect(() => workspace.options(given)).toThrow(
+    expect(() => jobs.workspace.options(given)).toThrow(
       expect.objectContaining({
         code: 'PIPELINE_INVALID_OPTION',
         message: expect.stringContaining(option) as string,

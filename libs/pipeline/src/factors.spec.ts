@@ -1,11 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { openWorkspace, tuneHost, type Workspace } from '../test/fixtures.js';
+import { useJobs } from '../test/jobs.js';
 import type { JobEvent } from './job/observer.js';
-import type { TuneReport } from './job/tune-report.js';
 import type { TuneOptions } from './options/resolve.js';
-import { tune, type TuneHost } from './tune.js';
 
 /** Ranks so small beside the sides that iteration is cheaper for some layers, but not for all. */
 const shape: Partial<TuneOptions> = {
@@ -19,24 +17,8 @@ const shape: Partial<TuneOptions> = {
   correction: 'none',
 };
 
-let workspace: Workspace;
-beforeAll(async () => {
-  workspace = await openWorkspace();
-});
-afterAll(() => workspace.close());
-
-function run(
-  name: string,
-  overrides: Partial<TuneOptions> = {},
-  host: Partial<TuneHost> = {},
-): Promise<TuneReport> {
-  const out = join(workspace.outputs, name);
-  return tune(workspace.options({ ...shape, out, ...overrides }), tuneHost(host));
-}
-
-async function adapterOf(name: string): Promise<Buffer> {
-  return await readFile(join(workspace.outputs, name, 'adapter_model.safetensors'));
-}
+const jobs = useJobs(shape);
+const { run, adapterOf } = jobs;
 
 it.each(['output', 'loss'] as const)(
   'a job with fast factors has the losses of one with exact factors, and says who found them: metric %s',
@@ -45,7 +27,7 @@ it.each(['output', 'loss'] as const)(
     const found = await run(fast, { emulatorMetric });
     const expected = await run(exact, { emulatorMetric, factors: 'exact' });
     expect(found.validation.emulator).toBeCloseTo(expected.validation.emulator ?? NaN, 2);
-    const record = await readFile(join(workspace.outputs, fast, 'emloc.json'), 'utf8');
+    const record = await readFile(join(jobs.workspace.outputs, fast, 'emloc.json'), 'utf8');
     const { factors, emulator } = JSON.parse(record) as {
       factors: string;
       emulator: { layers: readonly { solver: string; usedFallback: boolean }[] };

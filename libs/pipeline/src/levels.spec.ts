@@ -3,19 +3,18 @@ import { bytesPerElement } from '@emloc/device';
 import { cpuProfile } from '@emloc/device-cpu';
 
 import { leaveCrash, takeSnapshot } from '../test/crash.js';
-import { digestsOf } from '../test/digests.js';
-import { cpuTarget, openWorkspace, tuneHost, type Workspace } from '../test/fixtures.js';
+import { cpuTarget, tuneHost } from '../test/fixtures.js';
+import { useJobs } from '../test/jobs.js';
 import { openPictureWorkspace } from '../test/picture-workspace.js';
 import { factorSpecs } from './job/factor-store.js';
 import type { Job } from './job/job.js';
 import { nestedFactors } from './job/nested-factors.js';
 import type { JobEvent } from './job/observer.js';
-import { prepareJob } from './job/prepare-job.js';
 import type { TuneReport } from './job/tune-report.js';
 import type { TuneOptions } from './options/resolve.js';
 import { fitMemory } from './plan/fit-memory.js';
 import { planJob } from './plan/plan.js';
-import { tune, type TuneHost } from './tune.js';
+import { tune } from './tune.js';
 
 const shape: Partial<TuneOptions> = {
   levels: '0.2:3,0.4:2x3,1:2x4',
@@ -27,48 +26,17 @@ const shape: Partial<TuneOptions> = {
   calibrationRows: 2,
   correction: 3,
 };
-const files = ['adapter_model.safetensors', 'emloc.json', 'uncorrected/adapter_model.safetensors'];
 
-let workspace: Workspace;
-beforeAll(async () => {
-  workspace = await openWorkspace();
-});
-afterAll(() => workspace.close());
-
-function run(
-  name: string,
-  overrides: Partial<TuneOptions> = {},
-  host: Partial<TuneHost> = {},
-): Promise<TuneReport> {
-  const out = join(workspace.outputs, name);
-  return tune(
-    workspace.options({ ...shape, out, ...overrides }),
-    tuneHost({ checkpointSteps: 1, ...host }),
-  );
-}
-
-const digests = (name: string): Promise<readonly string[]> =>
-  digestsOf(join(workspace.outputs, name), files);
-
-async function withJob<T>(
-  overrides: Partial<TuneOptions>,
-  use: (job: Job) => T | Promise<T>,
-): Promise<T> {
-  const job = await prepareJob(workspace.options({ ...shape, ...overrides }));
-  try {
-    return await use(job);
-  } finally {
-    await job.close();
-  }
-}
+const jobs = useJobs(shape, { checkpointSteps: 1 });
+const { run, digests, withJob } = jobs;
 
 describe('a job with levels', () => {
   let whole: TuneReport;
   const moments: { readonly event: JobEvent; readonly snapshot: string }[] = [];
   beforeAll(async () => {
-    const out = join(workspace.outputs, 'whole');
+    const out = join(jobs.workspace.outputs, 'whole');
     const observer = (event: JobEvent): void => {
-      const snapshot = join(workspace.outputs, '..', 'snapshots', String(moments.length));
+      const snapshot = join(jobs.workspace.outputs, '..', 'snapshots', String(moments.length));
       takeSnapshot(out, snapshot);
       moments.push({ event, snapshot });
     };
@@ -112,10 +80,10 @@ describe('a job with levels', () => {
     expect(seen.length).toBe(3);
     for (const [index, { snapshot }] of seen.entries()) {
       const name = `crash-${index}`;
-      await leaveCrash(join(workspace.outputs, name), snapshot);
+      await leaveCrash(join(jobs.workspace.outputs, name), snapshot);
       await run(name, { vramBytes: 2 ** 29 }, { mode: 'resume' });
       expect([index, await digests(name)]).toEqual([index, await digests('whole')]);
-      await workspace.remove(name);
+      await jobs.workspace.remove(name);
     }
   });
 

@@ -1,11 +1,7 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-
-import { openWorkspace, tuneHost, type Workspace } from '../test/fixtures.js';
+import { useJobs } from '../test/jobs.js';
 import type { JobEvent } from './job/observer.js';
 import type { TuneReport } from './job/tune-report.js';
 import type { TuneOptions } from './options/resolve.js';
-import { tune, type TuneHost } from './tune.js';
 
 const shape: Partial<TuneOptions> = {
   emulatorMetric: 'loss',
@@ -16,24 +12,8 @@ const shape: Partial<TuneOptions> = {
   calibrationRows: 6,
 };
 
-let workspace: Workspace;
-beforeAll(async () => {
-  workspace = await openWorkspace();
-});
-afterAll(() => workspace.close());
-
-function run(
-  name: string,
-  overrides: Partial<TuneOptions> = {},
-  host: Partial<TuneHost> = {},
-): Promise<TuneReport> {
-  const out = join(workspace.outputs, name);
-  return tune(workspace.options({ ...shape, out, ...overrides }), tuneHost(host));
-}
-
-async function adapterOf(name: string): Promise<Buffer> {
-  return await readFile(join(workspace.outputs, name, 'adapter_model.safetensors'));
-}
+const jobs = useJobs(shape);
+const { run, adapterOf } = jobs;
 
 describe('a job whose emulator is close in the loss', () => {
   let whole: TuneReport;

@@ -6,59 +6,33 @@ import { createNullBackend } from '@emloc/device-null';
 import { allDeviceBytes, wholeDeviceBytes } from '@emloc/weight-pager';
 
 import { leaveCrash, takeSnapshot } from '../test/crash.js';
-import { digestsOf } from '../test/digests.js';
-import { openWorkspace, tuneHost, type Workspace } from '../test/fixtures.js';
+import { tuneHost } from '../test/fixtures.js';
+import { useJobs } from '../test/jobs.js';
 import { openPictureWorkspace } from '../test/picture-workspace.js';
 import { emulatorSource, plannedFactorStore } from './job/factor-store.js';
-import type { Job } from './job/job.js';
 import type { JobEvent } from './job/observer.js';
-import { prepareJob } from './job/prepare-job.js';
 import { trainedOriginal } from './job/storage.js';
 import type { TuneReport } from './job/tune-report.js';
 import type { TuneOptions } from './options/resolve.js';
 import { fitMemory } from './plan/fit-memory.js';
 import { planJob } from './plan/plan.js';
-import { tune, type TuneHost } from './tune.js';
+import { tune } from './tune.js';
 
 const small: Partial<TuneOptions> = {
   ...{ batch: 2, maxLength: 32, calibrationRows: 2, storage: 'nf4' },
 };
 /** Plain LoRA, and an emulator that is refined. */
 const plain: Partial<TuneOptions> = { ratios: ['1'], storage: 'int8' };
-const files = ['adapter_model.safetensors', 'emloc.json', 'uncorrected/adapter_model.safetensors'];
 const noTime = { secondsPerFlop: 0, secondsPerByte: 0, secondsPerCall: 0 };
 const rates = {
   ...{ kernels: {}, otherwise: noTime, uploadSecondsPerByte: 0, downloadSecondsPerByte: 0 },
 };
 
-let workspace: Workspace;
-beforeAll(async () => {
-  workspace = await openWorkspace();
-});
-afterAll(() => workspace.close());
-
-function run(
-  name: string,
-  overrides: Partial<TuneOptions> = {},
-  host: Partial<TuneHost> = {},
-): Promise<TuneReport> {
-  const out = join(workspace.outputs, name);
-  return tune(workspace.options({ ...small, ...overrides, out }), tuneHost(host));
-}
-
-const digests = (name: string): Promise<readonly string[]> =>
-  digestsOf(join(workspace.outputs, name), files);
-
-async function withJob<T>(
-  overrides: Partial<TuneOptions>,
-  use: (job: Job) => T | Promise<T>,
-): Promise<T> {
-  await using job = await prepareJob(workspace.options({ ...small, ...overrides }));
-  return await use(job);
-}
+const jobs = useJobs(small);
+const { run, digests, withJob } = jobs;
 
 async function record(name: string): Promise<Record<string, unknown>> {
-  const text = await readFile(join(workspace.outputs, name, 'emloc.json'), 'utf8');
+  const text = await readFile(join(jobs.workspace.outputs, name, 'emloc.json'), 'utf8');
   return JSON.parse(text) as Record<string, unknown>;
 }
 
@@ -74,8 +48,8 @@ describe.each([
   beforeAll(async () => {
     const observer = (event: JobEvent): void => {
       if (event.type !== 'step') return;
-      snapshots.push(join(workspace.outputs, '..', name, String(snapshots.length)));
-      takeSnapshot(join(workspace.outputs, name), snapshots.at(-1) ?? '');
+      snapshots.push(join(jobs.workspace.outputs, '..', name, String(snapshots.length)));
+      takeSnapshot(join(jobs.workspace.outputs, name), snapshots.at(-1) ?? '');
     };
     await run(name, overrides, { observer, checkpointSteps: 1 });
   });
@@ -104,7 +78,7 @@ describe.each([
     expect(snapshots.length).toBeGreaterThan(1);
     for (const [index, snapshot] of snapshots.entries()) {
       const killed = `${name}-killed-${index}`;
-      await leaveCrash(join(workspace.outputs, killed), snapshot);
+      await leaveCrash(join(jobs.workspace.outputs, killed), snapshot);
       if (index === snapshots.length - 1)
         await expect(
           run(killed, { ...overrides, storage: 'model' }, { mode: 'resume' }),
@@ -215,7 +189,7 @@ it('is for models that make pictures, too', async () => {
 });
 
 it('is one of three', () => {
-  expect(() => workspace.options({ storage: 'fp8' as 'nf4' })).toThrow(
+  expect(() => jobs.workspace.options({ storage: 'fp8' as 'nf4' })).toThrow(
     expect.objectContaining({
       code: 'PIPELINE_INVALID_OPTION',
       message: 'option storage: "fp8" given, model, int8, nf4 expected',
