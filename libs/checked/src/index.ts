@@ -1,3 +1,4 @@
+export { allDone } from './all-done.js';
 export { at, last } from './at.js';
 export { firstError } from './first-error.js';
 export { get } from './get.js';

@@ -1,6 +1,11 @@
+import { join } from 'node:path';
+import { allDone } from '@emloc/checked';
+
 import { CheckpointError, quoted } from './errors.js';
 import type { FileRange } from './file-hasher.js';
 import { fingerprint } from './fingerprint.js';
+import { assertFinite, FiniteScanner } from './finite.js';
+import { isFloat } from './floats.js';
 import type { ReleasableSafetensorsFile } from './safetensors-file.js';
 import type { TensorDType } from './tensor-dtype.js';
 
@@ -29,6 +34,11 @@ export interface Checkpoint extends AsyncDisposable {
   fingerprint(): Promise<string>;
   /** Fills `destination`, which has the tensor's size, with its raw little-endian data. */
   read(name: string, destination: Uint8Array): Promise<void>;
+  /**
+   * As `read`; large tensors are looked through in threads meanwhile. Not for any but floats.
+   * @throws CheckpointError CHECKPOINT_NOT_FINITE for a value that is NaN or infinite
+   */
+  readFinite(name: string, destination: Uint8Array): Promise<void>;
   /**
    * Fills `destination` with rows `startRow` to `endRow` (exclusive) of a tensor: indices of its
    * first dimension.
@@ -69,6 +79,9 @@ interface Fields extends Pick<ShardedCheckpoint, 'folder' | 'config' | 'files' |
   readonly configBytes: Uint8Array;
 }
 
+/** Tensors of so many bytes are looked through at once, in this thread. */
+const scannedHereBytes = 1 << 22;
+
 /** Rows of a tensor; one of no dimensions has one. */
 export function rowsIn(shape: readonly number[]): number {
   return shape.at(0) ?? 1;
@@ -82,6 +95,7 @@ export class StoredCheckpoint implements ShardedCheckpoint {
   readonly files;
   readonly indexFile;
   readonly #configBytes;
+  readonly #scanner = new FiniteScanner();
   #fingerprint: Promise<string> | null = null;
 
   constructor(fields: Fields) {
@@ -104,6 +118,22 @@ export class StoredCheckpoint implements ShardedCheckpoint {
       );
     }
     await this.#read(name, { start: 0, end: rows }, destination);
+  }
+
+  async readFinite(name: string, destination: Uint8Array): Promise<void> {
+    const { tensor } = this.#found(name);
+    const { dtype } = tensor;
+    if (!isFloat(dtype)) return this.read(name, destination);
+    const place = { name, file: join(this.folder, tensor.file) };
+    if (destination.byteLength <= scannedHereBytes) {
+      await this.read(name, destination);
+      assertFinite(destination, dtype, place);
+      return;
+    }
+    const scans = this.#rangesOf(name).map((range) =>
+      this.#scanner.assertFinite(range, dtype, place),
+    );
+    await allDone([this.read(name, destination), ...scans]);
   }
 
   async readRows(
@@ -133,26 +163,33 @@ export class StoredCheckpoint implements ShardedCheckpoint {
   }
 
   rangeOf(name: string): FileRange {
-    const { parts, file, rowBytes } = this.#found(name);
-    const ranges = parts.map(({ stored, start, rows }) => {
-      const first = file.rangeOf(stored).start + start * rowBytes;
-      return { first, last: first + rows * rowBytes };
-    });
-    const start = Math.min(...ranges.map(({ first }) => first));
-    const end = Math.max(...ranges.map(({ last }) => last));
-    return { path: file.path, start, bytes: end - start };
+    const ranges = this.#rangesOf(name);
+    const start = Math.min(...ranges.map((range) => range.start));
+    const end = Math.max(...ranges.map((range) => range.start + range.bytes));
+    return { path: this.#found(name).file.path, start, bytes: end - start };
   }
 
   partsOf(name: string): readonly TensorPart[] {
     return this.#found(name).parts;
   }
 
-  close(): Promise<void> {
-    return closeAll(this.files);
+  async close(): Promise<void> {
+    await this.#scanner.close();
+    await closeAll(this.files);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** Where the rows of a tensor lie, in their order. */
+  #rangesOf(name: string): readonly FileRange[] {
+    const { parts, file, rowBytes } = this.#found(name);
+    return parts.map(({ stored, start, rows }) => ({
+      path: file.path,
+      start: file.rangeOf(stored).start + start * rowBytes,
+      bytes: rows * rowBytes,
+    }));
   }
 
   async #read(

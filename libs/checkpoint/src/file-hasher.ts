@@ -1,10 +1,8 @@
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
-import { messageOf } from '@emloc/checked';
+import { messageOf, required } from '@emloc/checked';
 
-import { CheckpointError } from './errors.js';
+import { FileThreads, ioFailed } from './file-threads.js';
 
 /** Bytes of a file. */
 export interface FileRange {
@@ -19,99 +17,39 @@ export interface FileRange {
  * BLAKE2b 0.8).
  */
 const algorithm = 'sha1';
-const maxThreads = 4;
 /** So many bytes take a millisecond; starting a thread takes a hundred. */
 const smallBytes = 1 << 20;
 
-interface Task {
-  readonly range: FileRange;
-  readonly resolve: (hash: string) => void;
-  readonly reject: (error: Error) => void;
-}
-
-/**
- * Hashes ranges of files, large ones in threads of its own, which start when they are needed. They
- * do not keep the process alive.
- */
+/** Hashes ranges of files, large ones in threads of its own. */
 export class FileHasher implements AsyncDisposable {
-  readonly #idle: Worker[] = [];
+  readonly #threads: FileThreads;
   /** The last of the small ranges. */
   #small: Promise<unknown> = Promise.resolve();
-  readonly #busy = new Map<Worker, Task>();
-  readonly #queue: Task[] = [];
-  #closed = false;
 
-  constructor(private readonly threads = Math.min(maxThreads, availableParallelism())) {}
+  constructor(threads?: number) {
+    this.#threads = new FileThreads('file hasher', threads);
+  }
 
   /**
    * The hash in hex.
    * @throws CheckpointError CHECKPOINT_IO_FAILED
    */
-  hash(range: FileRange): Promise<string> {
-    if (this.#closed) return Promise.reject(ioFailed('file hasher: is closed'));
-    if (range.bytes <= smallBytes) {
-      // One after another: as many open files as there are ranges may be too many.
-      const hash = this.#small.then(() => hashHere(range));
-      this.#small = hash.catch(() => undefined);
-      return hash;
-    }
-    return new Promise((resolve, reject) => {
-      this.#queue.push({ range, resolve, reject });
-      this.#next();
-    });
+  async hash(range: FileRange): Promise<string> {
+    if (this.#threads.isClosed || range.bytes > smallBytes)
+      return required((await this.#threads.run({ ...range, algorithm })).hash, 'a hash');
+    // One after another: as many open files as there are ranges may be too many.
+    const hash = this.#small.then(() => hashHere(range));
+    this.#small = hash.catch(() => undefined);
+    return await hash;
   }
 
   /** What is not done by now is refused. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    const open = [...this.#idle, ...this.#busy.keys()];
-    const tasks = [...this.#busy.values(), ...this.#queue];
-    this.#busy.clear();
-    this.#queue.length = 0;
-    this.#idle.length = 0;
-    for (const { reject } of tasks) reject(ioFailed('file hasher: was closed'));
-    await Promise.all(open.map((worker) => worker.terminate()));
+  close(): Promise<void> {
+    return this.#threads.close();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  #next(): void {
-    const [task] = this.#queue;
-    const worker = task && (this.#idle.pop() ?? this.#start());
-    if (!task || !worker) return;
-    this.#queue.shift();
-    this.#busy.set(worker, task);
-    worker.ref();
-    worker.postMessage({ ...task.range, algorithm });
-  }
-
-  #start(): Worker | null {
-    if (this.#busy.size >= this.threads) return null;
-    const worker = new Worker(new URL('./hash-worker.mjs', import.meta.url));
-    worker.on('message', (answer: { hash?: string; error?: string }) =>
-      this.#done(worker, answer.hash ?? ioFailed(answer.error ?? 'hashing failed')),
-    );
-    worker.on('error', (error) => this.#done(worker, ioFailed(error.message)));
-    worker.on('exit', () => this.#forget(worker));
-    return worker;
-  }
-
-  #forget(worker: Worker): void {
-    const index = this.#idle.indexOf(worker);
-    if (index >= 0) this.#idle.splice(index, 1);
-  }
-
-  #done(worker: Worker, result: string | Error): void {
-    const task = this.#busy.get(worker);
-    if (!task) return;
-    this.#busy.delete(worker);
-    worker.unref();
-    this.#idle.push(worker);
-    if (typeof result === 'string') task.resolve(result);
-    else task.reject(result);
-    this.#next();
   }
 }
 
@@ -129,8 +67,4 @@ async function hashHere({ path, start, bytes }: FileRange): Promise<string> {
   } catch (error) {
     throw ioFailed(messageOf(error));
   }
-}
-
-function ioFailed(message: string): CheckpointError {
-  return new CheckpointError('CHECKPOINT_IO_FAILED', message);
 }

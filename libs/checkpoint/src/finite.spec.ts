@@ -1,5 +1,8 @@
-import { randomValues, seeded } from '../test/fixtures.js';
-import { assertFinite } from './finite.js';
+import { open, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { expectRefusal, inFolder, randomValues, seeded } from '../test/fixtures.js';
+import { assertFinite, FiniteScanner } from './finite.js';
 import { fromFloat32, toFloat32, type FloatDType } from './floats.js';
 
 const place = { name: 'w', file: 'folder/model.safetensors' };
@@ -58,3 +61,49 @@ describe.each(['float32', 'bfloat16', 'float16'] as const)('%s weights', (dtype)
     expect(isAccepted(new Uint8Array(), dtype)).toBe(true);
   });
 });
+
+it('scans ranges of files in threads, and says as much of what it finds as otherwise', () =>
+  inFolder(async (folder) => {
+    const path = join(folder, 'data');
+    // Pieces of a thread end at 2^20 bytes, what it is given at 2^25; no word of the file begins
+    // where a value does.
+    const [start, bytes] = [3, (1 << 25) + 1_200_002];
+    await writeFile(path, Buffer.alloc(start + bytes, 0x3f));
+    await using file = await open(path, 'r+');
+    await using scanner = new FiniteScanner();
+    const infinity = fromFloat32(Float32Array.of(-Infinity), 'bfloat16');
+    const scan = (skipped: number): Promise<void> =>
+      scanner.assertFinite(
+        { path, start: start + skipped, bytes: bytes - skipped },
+        'bfloat16',
+        place,
+      );
+    await scan(0);
+    for (const bad of [0, 1 << 20, bytes - 2]) {
+      await file.write(infinity, 0, 2, start + bad);
+      await expectRefusal(
+        scan(0),
+        'CHECKPOINT_NOT_FINITE',
+        /^w in folder\/model\.safetensors holds -Infinity/,
+      );
+      if (bad === 0) await scan(2);
+      await file.write(Uint8Array.of(0x3f, 0x3f), 0, 2, start + bad);
+    }
+  }));
+
+it('names a file that is too short for what is to be scanned', () =>
+  inFolder(async (folder) => {
+    const path = join(folder, 'data');
+    await writeFile(path, new Uint8Array(10));
+    await using scanner = new FiniteScanner();
+    await expectRefusal(
+      scanner.assertFinite({ path, start: 4, bytes: 8 }, 'float32', place),
+      'CHECKPOINT_IO_FAILED',
+      /data ends at byte 10/,
+    );
+    await expectRefusal(
+      scanner.assertFinite({ path: `${path}-gone`, start: 4, bytes: 8 }, 'float32', place),
+      'CHECKPOINT_IO_FAILED',
+      /data-gone/,
+    );
+  }));

@@ -1,25 +1,20 @@
+import { open } from 'node:fs/promises';
+import { at } from '@emloc/checked';
+
 import { CheckpointError, quoted } from './errors.js';
+import type { FileRange } from './file-hasher.js';
+import { FileThreads, ioFailed } from './file-threads.js';
+import { areFinite, type ExponentBits } from './file-worker.mjs';
 import { toFloat32, type FloatDType } from './floats.js';
 
-/** Exponent bits of each value in a 32-bit word: one float32, or two halves. */
-interface ExponentBits {
-  readonly mask: number;
-  /** Carries an exponent of all ones, and no other, into the value's sign bit. */
-  readonly carry: number;
-  readonly signs: number;
-}
-
-const exponents: Readonly<Record<FloatDType, ExponentBits>> = Object.freeze({
+const exponentsOf: Readonly<Record<FloatDType, ExponentBits>> = Object.freeze({
   float32: { mask: 0x7f800000, carry: 0x00800000, signs: 0x80000000 },
   bfloat16: { mask: 0x7f807f80, carry: 0x00800080, signs: 0x80008000 },
   float16: { mask: 0x7c007c00, carry: 0x04000400, signs: 0x80008000 },
 });
 
-/** Words between two looks at what was found: a block of them is in the cache when it is tested. */
-const blockWords = 1 << 14;
-
 /** Where values come from: a tensor, and the file that it is in. */
-interface TensorPlace {
+export interface TensorPlace {
   readonly name: string;
   readonly file: string;
 }
@@ -30,7 +25,7 @@ interface TensorPlace {
  * or infinite.
  */
 export function assertFinite(bytes: Uint8Array, dtype: FloatDType, place: TensorPlace): void {
-  if (areFinite(bytes, dtype)) return;
+  if (areFinite(bytes, exponentsOf[dtype])) return;
   const values = toFloat32(bytes, dtype);
   const value = values.find((each) => !Number.isFinite(each));
   throw new CheckpointError(
@@ -39,31 +34,48 @@ export function assertFinite(bytes: Uint8Array, dtype: FloatDType, place: Tensor
   );
 }
 
-/** Whether no value of a tensor is NaN or infinite: no exponent is all ones. */
-function areFinite(bytes: Uint8Array, dtype: FloatDType): boolean {
-  if (bytes.byteOffset % 4 !== 0) return areFinite(new Uint8Array(bytes), dtype);
-  const count = Math.floor(bytes.byteLength / 4);
-  const words = new Int32Array(bytes.buffer, bytes.byteOffset, count);
-  const bits = exponents[dtype];
-  for (let start = 0; start < count; start += blockWords) {
-    const block = words.subarray(start, Math.min(count, start + blockWords));
-    if ((carries(block, bits) & bits.signs) !== 0) return false;
+/** What a thread looks through at a time; a whole number of values of any type. */
+const scannedBytes = 1 << 25;
+
+/** Looks in threads of its own for values that are NaN or infinite, as they stand in files. */
+export class FiniteScanner implements AsyncDisposable {
+  readonly #threads = new FileThreads('finite scanner');
+
+  /**
+   * @param range from the beginning of a value
+   * @throws CheckpointError CHECKPOINT_NOT_FINITE, as `assertFinite`; CHECKPOINT_IO_FAILED
+   */
+  async assertFinite(range: FileRange, dtype: FloatDType, place: TensorPlace): Promise<void> {
+    const exponents = exponentsOf[dtype];
+    const parts = partsOf(range);
+    const answers = await Promise.all(
+      parts.map((part) => this.#threads.run({ ...part, exponents })),
+    );
+    const bad = parts.find((_, index) => !at(answers, index).isFinite);
+    if (!bad) return;
+    assertFinite(await bytesOf(bad), dtype, place);
+    throw ioFailed(`${range.path} changed while it was read`);
   }
-  const rest = bytes.subarray(4 * count);
-  return rest.length === 0 || toFloat32(rest, dtype).every(Number.isFinite);
+
+  close(): Promise<void> {
+    return this.#threads.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
 }
 
-/** Four sums of carries side by side, so that none waits for another. */
-function carries(words: Int32Array, { mask, carry }: ExponentBits): number {
-  let [a, b, c, d] = [0, 0, 0, 0];
-  const whole = words.length - (words.length % 4);
-  for (let index = 0; index < whole; index += 4) {
-    a |= ((words[index] as number) & mask) + carry;
-    b |= ((words[index + 1] as number) & mask) + carry;
-    c |= ((words[index + 2] as number) & mask) + carry;
-    d |= ((words[index + 3] as number) & mask) + carry;
-  }
-  for (let index = whole; index < words.length; index += 1)
-    a |= ((words[index] as number) & mask) + carry;
-  return a | b | c | d;
+function partsOf({ path, start, bytes }: FileRange): readonly FileRange[] {
+  return Array.from({ length: Math.ceil(bytes / scannedBytes) }, (_, index) => {
+    const before = index * scannedBytes;
+    return { path, start: start + before, bytes: Math.min(scannedBytes, bytes - before) };
+  });
+}
+
+async function bytesOf({ path, start, bytes }: FileRange): Promise<Uint8Array> {
+  await using file = await open(path, 'r');
+  const values = new Uint8Array(bytes);
+  await file.read(values, 0, bytes, start);
+  return values;
 }

@@ -20,7 +20,7 @@ import {
 } from '../test/fixtures.js';
 import { fromFloat32 } from './floats.js';
 import { openCheckpoint } from './open-checkpoint.js';
-import { writeSafetensors } from './write-safetensors.js';
+import { writeSafetensors, type SafetensorsEntry } from './write-safetensors.js';
 
 const indexName = 'model.safetensors.index.json';
 
@@ -343,3 +343,38 @@ describe('the fingerprint', () => {
       expect(await of(tinyModel)).not.toBe(await of(demoModel));
     }));
 });
+
+it('reads values that must be finite, small and large ones', () =>
+  inFolder(async (folder) => {
+    await writeTinyModel(folder, { dtype: 'float32', shards: 1 });
+    const shape = [3, 1_500_000];
+    const tensors = (last: number): SafetensorsEntry[] => {
+      const values = new Float32Array(4_500_000).fill(1);
+      values[4_499_999] = last;
+      const small = Float32Array.of(2, last);
+      return [
+        { name: 'large', dtype: 'float32', shape, data: () => fromFloat32(values, 'float32') },
+        { name: 'small', dtype: 'float32', shape: [2], data: () => fromFloat32(small, 'float32') },
+        { name: 'ids', dtype: 'int32', shape: [1], data: () => new Uint8Array(4).fill(0xff) },
+      ];
+    };
+    for (const last of [3, Number.NaN]) {
+      await writeSafetensors(join(folder, 'model.safetensors'), tensors(last), {});
+      await using checkpoint = await openCheckpoint(folder);
+      const ids = new Uint8Array(4);
+      await checkpoint.readFinite('ids', ids);
+      expect(ids).toEqual(new Uint8Array(4).fill(0xff));
+      for (const [name, count] of [
+        ['large', 4_500_000],
+        ['small', 2],
+      ] as const) {
+        const bytes = new Uint8Array(4 * count);
+        const read = checkpoint.readFinite(name, bytes);
+        if (Number.isNaN(last)) {
+          const message = new RegExp(`${name} in ${folder}/model.safetensors holds NaN`);
+          await expectRefusal(read, 'CHECKPOINT_NOT_FINITE', message);
+        } else await read;
+        expect(new Float32Array(bytes.buffer).at(-1)).toBe(last);
+      }
+    }
+  }));

@@ -1,4 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
+import { allDone } from '@emloc/checked';
 import { openRegularFile } from '@emloc/untrusted';
 
 import { CheckpointError, fileError } from './errors.js';
@@ -53,11 +54,7 @@ export class RangedFile {
         }
       };
       const pieces = Math.ceil(destination.byteLength / pieceBytes);
-      const workers = await Promise.allSettled(
-        Array.from({ length: Math.min(pieces, concurrentPieces) }, readPieces),
-      );
-      const failed = workers.find((worker) => worker.status === 'rejected');
-      if (failed) throw failed.reason as Error;
+      await allDone(Array.from({ length: Math.min(pieces, concurrentPieces) }, readPieces));
     } catch (error) {
       throw fileError(error, this.path);
     }

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { at, get } from '@emloc/checked';
+import { allDone, at, get } from '@emloc/checked';
 import { assertFinite, isFloat, type Checkpoint } from '@emloc/checkpoint';
 import { bytesPerElement, type HostArray, type HostDType } from '@emloc/device';
 
@@ -47,9 +47,7 @@ class RowsRead {
         await this.#readRow(entry);
     };
     const workers = Array.from({ length: Math.min(concurrentReads, waiting.length) }, readNext);
-    const ends = await Promise.allSettled(workers);
-    const failed = ends.find((end) => end.status === 'rejected');
-    if (failed) throw failed.reason;
+    await allDone(workers);
     return { bytes: this.#bytes, dtype: this.#dtype };
   }
 

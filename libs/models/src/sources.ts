@@ -1,7 +1,5 @@
-import { join } from 'node:path';
-import { setImmediate } from 'node:timers/promises';
 import { at, get } from '@emloc/checked';
-import { assertFinite, isFloat, type Checkpoint } from '@emloc/checkpoint';
+import type { Checkpoint } from '@emloc/checkpoint';
 import type { HostDType, QuantizedFormat } from '@emloc/device';
 import {
   quantizedSource,
@@ -29,23 +27,14 @@ export function checkpointSource(layout: ModelLayout, checkpoint: Checkpoint): L
   };
 }
 
-/** Bytes that are checked before others have their turn in this thread. */
-const checkedBytes = 1 << 26;
-
 /** Reads tensors; the first time that one is read, its values are checked. */
 function finiteReader(
   checkpoint: Checkpoint,
 ): (name: string, destination: Uint8Array) => Promise<void> {
   const checked = new Set<string>();
   return async (name, destination) => {
-    await checkpoint.read(name, destination);
-    const { dtype, file } = get(checkpoint.tensors, name);
-    if (!isFloat(dtype) || checked.has(name)) return;
-    for (let start = 0; start < destination.byteLength; start += checkedBytes) {
-      if (start > 0) await setImmediate();
-      const bytes = destination.subarray(start, start + checkedBytes);
-      assertFinite(bytes, dtype, { name, file: join(checkpoint.folder, file) });
-    }
+    if (checked.has(name)) return checkpoint.read(name, destination);
+    await checkpoint.readFinite(name, destination);
     checked.add(name);
   };
 }

@@ -1,5 +1,5 @@
 import { join, resolve } from 'node:path';
-import { at, firstError } from '@emloc/checked';
+import { allDone, at, firstError } from '@emloc/checked';
 import type { Checkpoint, FileHasher } from '@emloc/checkpoint';
 import type { Model } from '@emloc/models';
 
@@ -84,10 +84,7 @@ export function guardReads(model: Model, check: (tensor: string) => Promise<void
   );
   const guarded = async <T>(read: Promise<T>, name: string | undefined): Promise<T> => {
     const checking = name === undefined ? Promise.resolve() : check(name);
-    const failed = (await Promise.allSettled([read, checking])).find(
-      ({ status }) => status === 'rejected',
-    );
-    if (failed?.status === 'rejected') throw failed.reason;
+    await allDone<unknown>([read, checking]);
     return await read;
   };
   return {
