@@ -1,3 +1,4 @@
+import type { Tensor } from '@emloc/device';
 import {
   GradientAccumulator,
   planGradientStatistics,
@@ -6,12 +7,7 @@ import {
   type LayerStatistics,
   type StatisticsMemory,
 } from '@emloc/emulator';
-import {
-  BreadthFirstGradients,
-  BreadthFirstPass,
-  inferenceOrder,
-  type PagedModel,
-} from '@emloc/finetune';
+import { BreadthFirstGradients, BreadthFirstPass, type PagedModel } from '@emloc/finetune';
 import type { Block } from '@emloc/models';
 
 import type { EmulatedLinear } from '../job/emulated-linear.js';
@@ -22,6 +18,8 @@ import type { JobRun } from '../job/job-run.js';
 export interface BlockStatistics {
   readonly block: number;
   readonly statistics: LayerStatistics;
+  /** The block's weights by name, where its reader wants them on the device. */
+  readonly tensors?: ReadonlyMap<string, Tensor>;
 }
 
 export interface CalibrateOptions {
@@ -33,6 +31,8 @@ export interface CalibrateOptions {
    * Where statistics are brought to: those of one block are then good until the next is asked for.
    */
   readonly memory?: StatisticsMemory | null;
+  /** Whether a block's weights stay on the device until the next is asked for. Default: no. */
+  readonly withWeights?: boolean;
 }
 
 /** One calibration: which linears need statistics, and on what. */
@@ -42,6 +42,7 @@ interface Calibration {
   readonly needed: readonly EmulatedLinear[];
   readonly onBlock?: (block: number) => void;
   readonly memory: StatisticsMemory | null;
+  readonly withWeights: boolean;
 }
 
 /**
@@ -51,7 +52,7 @@ interface Calibration {
  */
 export async function* calibrate(
   run: JobRun,
-  { skip = new Set(), onBlock, memory = null }: CalibrateOptions = {},
+  { skip = new Set(), onBlock, memory = null, withWeights = false }: CalibrateOptions = {},
 ): AsyncGenerator<BlockStatistics> {
   const { job, environment } = run;
   const needed = job.emulated.filter(({ block }) => !skip.has(block));
@@ -60,7 +61,7 @@ export async function* calibrate(
   await using pager = openModelPager(environment, source, 'emulate');
   const { device } = environment;
   const model = { device, layout, pager, longestRow: job.longestRow };
-  const calibration = { run, model, needed, onBlock, memory };
+  const calibration = { run, model, needed, onBlock, memory, withWeights };
   yield* job.options.emulatorMetric === 'loss'
     ? throughLoss(calibration)
     : throughBlocks(calibration);
@@ -70,14 +71,15 @@ async function* throughBlocks(calibration: Calibration): AsyncGenerator<BlockSta
   const { run, model, needed, onBlock, memory } = calibration;
   const { job, environment } = run;
   const count = Math.max(...needed.map(({ block }) => block)) + 1;
-  model.pager.schedule(inferenceOrder(model.layout, count));
+  const blocks = model.layout.blocks.slice(0, count);
+  model.pager.schedule(blocks.flatMap((block) => pagesOf(calibration, block)));
   using pass = new BreadthFirstPass({
     model,
     batches: job.calibration,
     variants: [null],
     signal: environment.signal,
   });
-  for (const block of model.layout.blocks.slice(0, count)) {
+  for (const block of blocks) {
     onBlock?.(block.index);
     const plans = planStatistics(linearsOf(calibration, block));
     using accumulator = new StatisticsAccumulator(model.device, block.path, plans);
@@ -85,7 +87,7 @@ async function* throughBlocks(calibration: Calibration): AsyncGenerator<BlockSta
     tell(run, block.index + 1, count);
     if (plans.length === 0) continue;
     memory?.reuse();
-    yield { block: block.index, statistics: await accumulator.finish(memory) };
+    yield* withTensors(calibration, block, await accumulator.finish(memory));
   }
 }
 
@@ -99,7 +101,11 @@ async function* throughLoss(calibration: Calibration): AsyncGenerator<BlockStati
     observedIn: (block) => new Set(linearsOf(calibration, block).map(({ name }) => name)),
     signal: environment.signal,
   });
-  model.pager.schedule(pass.pages);
+  model.pager.schedule(
+    pass.visits.flatMap(({ block, direction }) =>
+      direction === 'backward' ? pagesOf(calibration, block) : [block.page],
+    ),
+  );
   for (const [index, visit] of pass.visits.entries()) {
     const { block, direction } = visit;
     onBlock?.(block.index);
@@ -119,8 +125,23 @@ async function* throughLoss(calibration: Calibration): AsyncGenerator<BlockStati
     memory?.reuse();
     const ofInputs = await inputs.finish(memory);
     const statistics = { ...ofInputs, gradients: await gradients.finish(memory) };
-    yield { block: block.index, statistics };
+    yield* withTensors(calibration, block, statistics);
   }
+}
+
+/** The page of a block that is calibrated, once more where its reader gets it. */
+function pagesOf(calibration: Calibration, block: Block): readonly number[] {
+  const isRead = calibration.withWeights && linearsOf(calibration, block).length > 0;
+  return isRead ? [block.page, block.page] : [block.page];
+}
+
+async function* withTensors(
+  { model: { pager }, withWeights }: Calibration,
+  { index: block, page }: Block,
+  statistics: LayerStatistics,
+): AsyncGenerator<BlockStatistics> {
+  using lease = withWeights ? await pager.acquire(page) : null;
+  yield { block, statistics, ...(lease && { tensors: lease.tensors }) };
 }
 
 function linearsOf({ needed }: Calibration, { index }: Block): readonly EmulatedLinear[] {

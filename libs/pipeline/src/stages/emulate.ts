@@ -1,5 +1,4 @@
 import { Buffer } from 'node:buffer';
-import { get } from '@emloc/checked';
 import type { Tensor } from '@emloc/device';
 import {
   factorize,
@@ -8,16 +7,14 @@ import {
   StatisticsMemory,
   type LayerStatistics,
 } from '@emloc/emulator';
-import { sliceSource } from '@emloc/models';
 
 import type { EmulatedLayerReport } from '../job/emulated-layer-report.js';
 import type { EmulatedLinear } from '../job/emulated-linear.js';
-import { openLinearPager } from '../job/environment.js';
 import type { BlockFactors, StoredFactors } from '../job/factor-store.js';
 import type { JobRun } from '../job/job-run.js';
 import type { Job } from '../job/job.js';
 import { calibrate, type BlockStatistics } from './calibrate.js';
-import { weightSlice } from './weight-slice.js';
+import { pagedWeights, weightsAmong } from './linear-weights.js';
 
 /**
  * Calibrates and emulates block after block: statistics of one block live only until its factors
@@ -34,7 +31,8 @@ export async function buildEmulator(run: JobRun): Promise<readonly EmulatedLayer
   /** Of the block before: it is stored while the next one is calibrated. */
   let storing = Promise.resolve();
   try {
-    for await (const calibrated of calibrate(run, { skip: new Set(reports.keys()), memory })) {
+    const skip = new Set(reports.keys());
+    for await (const calibrated of calibrate(run, { skip, memory, withWeights: true })) {
       clock.enter('emulate');
       const { factors, reports: ofBlock } = await emulateBlock(run, calibrated);
       await storing;
@@ -58,28 +56,21 @@ function reportsInOrder(
   );
 }
 
-/** Factorises the emulated layers of one block, whose weights are paged in for it. */
+/** Factorises the emulated layers of one block; its weights are paged in where they do not come with it. */
 export async function emulateBlock(
   run: JobRun,
-  { block, statistics }: BlockStatistics,
+  { block, statistics, tensors }: BlockStatistics,
 ): Promise<Omit<BlockFactors, 'block'>> {
   const { job, environment } = run;
   const linears = job.emulated.filter((linear) => linear.block === block);
   const before = job.emulated.findIndex((linear) => linear.block === block);
-  await using weights = openLinearPager(
-    environment,
-    sliceSource(
-      job.model.source,
-      linears.map((linear) => weightSlice(job, linear)),
-    ),
-  );
+  await using weights = tensors ? weightsAmong(tensors, linears) : pagedWeights(run, linears);
   const factors: StoredFactors[] = [];
   const reports: EmulatedLayerReport[] = [];
-  weights.schedule(linears.map((_, index) => index));
   for (const [index, linear] of linears.entries()) {
     environment.signal?.throwIfAborted();
-    using lease = await weights.acquire(index);
-    const weight = get(lease.tensors, `${linear.name}.weight`);
+    using held = await weights.acquire(index);
+    const { weight } = held;
     const { stored, report } = await emulateLinear(run, { linear, weight, statistics });
     factors.push(stored);
     reports.push(report);
