@@ -48,7 +48,7 @@ const nativeFiles = [
 
 /** Inner loops over numbers, where a call for each of them would be felt. */
 const hotFiles = [
-  'libs/checkpoint/src/{finite,floats}.ts',
+  'libs/checkpoint/src/{finite,floats,within}.ts',
   'libs/checkpoint/src/merge/tensor.ts',
   'libs/dataset/src/masks/token-mask.ts',
   'libs/dataset/src/{normal,random}.ts',
@@ -61,7 +61,8 @@ const hotFiles = [
   'libs/device-cpu/src/{kernels,portable}/*.ts',
   'libs/device-cuda/src/widen.ts',
   'libs/images/src/{decode,orientation,patches,pixels,resize/*}.ts',
-  'libs/emulator/src/{apply-correction,orthonormal-rows,statistics}.ts',
+  'libs/emulator/src/{apply-correction,orthonormal-rows,random-signs}.ts',
+  'libs/emulator/src/{statistics,value-sums}.ts',
   'libs/patterns/src/{match-pattern,pattern-sets}.ts',
   'libs/patterns/src/unicode/code-point-set.ts',
   'libs/tasks/src/diffusion/{draw-rows,latents,sample}.ts',

@@ -21,6 +21,7 @@ export {
   type LoraAdapter,
   type LoraLayer,
 } from './lora-adapter.js';
+export { areWithin } from './within.js';
 export { targetModulesOf } from './peft-config.js';
 export { readAdapter } from './read-adapter.js';
 export { readPeftAdapter } from './read-peft.js';

@@ -1,5 +1,6 @@
 import { absenceOf } from './absent-modules.js';
 import { CheckpointError, quoted } from './errors.js';
+import { areWithin } from './within.js';
 
 /** A (rank, in) and B (out, rank) of one linear layer, row-major. */
 export interface LoraLayer {
@@ -110,7 +111,7 @@ function assertLayer(
     throw invalid(
       `layer ${quoted(path)}: B has ${b.length} values, ${outFeatures} outputs x rank ${rank} needs ${outFeatures * rank}`,
     );
-  if (!a.every(Number.isFinite) || !b.every(Number.isFinite))
+  if (!areWithin(a, Number.MAX_VALUE) || !areWithin(b, Number.MAX_VALUE))
     throw invalid(`layer ${quoted(path)} has values that are not finite`);
 }
 

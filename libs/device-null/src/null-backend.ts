@@ -4,6 +4,7 @@ import {
   factorizations,
   kernelDefinitions,
   launchedKernelNames,
+  sharedZeros,
   type Backend,
   type DeviceEvent,
   type DeviceProfile,
@@ -41,7 +42,8 @@ export interface NullBackend extends Backend {
  * A backend that plans for the device with this profile: dtypes, allocation granule, workspaces and
  * reserve are the profile's. It allocates nothing; kernels check their operands' shapes and do
  * nothing; cholesky finds every matrix positive definite; events are done at once. `download` gives
- * zeros, large ones to be read only, since they share their memory; `downloadBytes` writes nothing.
+ * zeros, large ones to be read only, since they share their memory; `downloadBytes` writes nothing;
+ * all host buffers are the same memory.
  */
 export function createNullBackend(profile: DeviceProfile): NullBackend {
   return new CountingBackend(profile);
@@ -57,7 +59,9 @@ class CountingBackend implements NullBackend {
   readonly #work = new Map<KernelName, KernelWork>();
   readonly #uploaded: Record<StreamName, number> = { compute: 0, copy: 0 };
   readonly #live = new Set<symbol>();
-  readonly #zeros = new Zeros();
+  readonly #hostMemory = new SharedHostMemory();
+  /** Held, so that all who ask for zeros share these. */
+  #zeros = new ArrayBuffer(0);
   #downloaded = 0;
 
   constructor(readonly profile: DeviceProfile) {
@@ -94,7 +98,7 @@ class CountingBackend implements NullBackend {
   async download(source: Tensor): Promise<HostValues> {
     this.#countDownload(source);
     const elementBytes = source.dtype === 'float64' ? 8 : 4;
-    const memory = this.#zeros.of(source.size * elementBytes);
+    const memory = this.#zerosOf(source.size * elementBytes);
     if (source.dtype === 'int32') return new Int32Array(memory, 0, source.size);
     return source.dtype === 'float64'
       ? new Float64Array(memory, 0, source.size)
@@ -112,7 +116,11 @@ class CountingBackend implements NullBackend {
   }
 
   allocateHost(bytes: number): HostBuffer {
-    return new LazyHostBuffer(bytes);
+    return new LazyHostBuffer(bytes, this.#hostMemory);
+  }
+
+  blank(count: number): Float32Array {
+    return new Float32Array(this.#zerosOf(4 * count), 0, count);
   }
 
   record(): DeviceEvent {
@@ -128,6 +136,12 @@ class CountingBackend implements NullBackend {
   #countDownload(source: Tensor): void {
     void source.handle;
     this.#downloaded += source.byteLength;
+  }
+
+  #zerosOf(bytes: number): ArrayBuffer {
+    if (bytes < sharedBytes) return new ArrayBuffer(bytes);
+    if (this.#zeros.byteLength < bytes) this.#zeros = sharedZeros(bytes);
+    return this.#zeros;
   }
 
   #count(kernel: KernelName, { flops, bytes, float64Flops = 0 }: Work): void {
@@ -164,31 +178,28 @@ class CountingBackend implements NullBackend {
  * From this size on, zeros share their memory: a plan downloads statistics of gigabytes, and
  * touching them would be most of its time.
  */
-const sharedBytes = 2 ** 20;
-
-class Zeros {
-  #shared = new ArrayBuffer(0);
-
-  /** At least so many bytes of zeros. */
-  of(bytes: number): ArrayBuffer {
-    if (bytes < sharedBytes) return new ArrayBuffer(bytes);
-    if (this.#shared.byteLength < bytes) this.#shared = new ArrayBuffer(bytes);
-    return this.#shared;
-  }
-}
+const sharedBytes = 2 ** 14;
 
 /** Host memory that exists only once somebody looks at it. */
 class LazyHostBuffer implements HostBuffer {
-  #bytes: Uint8Array | undefined;
-
-  constructor(private readonly length: number) {}
+  constructor(
+    private readonly length: number,
+    private readonly memory: SharedHostMemory,
+  ) {}
 
   get bytes(): Uint8Array {
-    this.#bytes ??= new Uint8Array(this.length);
-    return this.#bytes;
+    return this.memory.first(this.length);
   }
 
-  dispose(): void {
-    this.#bytes = undefined;
+  dispose(): void {}
+}
+
+/** As large as the largest buffer that was looked at. */
+class SharedHostMemory {
+  #memory = new ArrayBuffer(0);
+
+  first(bytes: number): Uint8Array {
+    if (this.#memory.byteLength < bytes) this.#memory = new ArrayBuffer(bytes);
+    return new Uint8Array(this.#memory, 0, bytes);
   }
 }

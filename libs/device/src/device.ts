@@ -65,6 +65,11 @@ export interface Backend<Handle = unknown> {
   /** Raw bytes in the tensor's dtype, into host memory of exactly that size. */
   downloadBytes(source: Tensor, destination: Uint8Array): Promise<void>;
   allocateHost(bytes: number): HostBuffer;
+  /**
+   * Of a backend that holds no values: so many zeros to upload in place of any, to be read only.
+   * Absent: it holds values.
+   */
+  blank?(count: number): Float32Array;
   record(stream: StreamName): DeviceEvent;
   /** Absent or null: launches are made one by one. */
   readonly recorder?: LaunchRecorder | null;
@@ -173,6 +178,14 @@ export class Device {
 
   allocateHost(bytes: number): HostBuffer {
     return this.backend.allocateHost(bytes);
+  }
+
+  /**
+   * Values to upload that take time to make: what `make` gives, `count` of them, or on a device
+   * that holds no values as many zeros. To be read only.
+   */
+  made(count: number, make: () => Float32Array): Float32Array {
+    return this.backend.blank?.(count) ?? make();
   }
 
   record(stream: StreamName): DeviceEvent {

@@ -22,15 +22,21 @@ export function applyCorrection({
     const deltaMagnitude = deltaMagnitudes[i] as number;
     return magnitude === 0 || deltaMagnitude === 0 ? 0 : Math.min(1, limit / deltaMagnitude);
   });
-  return bRotated.map(
-    (value, index) => value - (limits[index % rank] as number) * (delta[index] as number),
-  );
+  const corrected = new Float32Array(bRotated.length);
+  for (let row = 0; row < corrected.length; row += rank)
+    for (let column = 0; column < rank; column += 1) {
+      const index = row + column;
+      corrected[index] =
+        (bRotated[index] as number) - (limits[column] as number) * (delta[index] as number);
+    }
+  return corrected;
 }
 
 /** Σ|x| of each column; the mean's divisor cancels in the ratio of two. */
 function columnMagnitudes(values: Float32Array, columns: number): Float64Array {
   const sums = new Float64Array(columns);
-  for (const [index, value] of values.entries())
-    sums[index % columns] = (sums[index % columns] as number) + Math.abs(value);
+  for (let row = 0; row < values.length; row += columns)
+    for (let column = 0; column < columns; column += 1)
+      sums[column] = (sums[column] as number) + Math.abs(values[row + column] as number);
   return sums;
 }

@@ -1,7 +1,6 @@
-import { at } from '@emloc/checked';
-
 import { EmulatorError } from './errors.js';
 import type { StatisticValues } from './statistics.js';
+import { traceOf } from './value-sums.js';
 
 /**
  * The trace of a sum of squares (features, features): a value that is not finite anywhere in its
@@ -13,8 +12,7 @@ export function checkedTrace(
   features: number,
   { label, what }: { readonly label: string; readonly what: string },
 ): number {
-  let trace = 0;
-  for (let i = 0; i < features; i += 1) trace += at(matrix, i * features + i);
+  const trace = traceOf(matrix, features);
   if (Number.isFinite(trace)) return trace;
   throw new EmulatorError(
     'EMULATOR_NON_FINITE',

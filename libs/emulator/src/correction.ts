@@ -4,6 +4,7 @@ import { EmulatorError } from './errors.js';
 import { orthonormalRows } from './orthonormal-rows.js';
 import { PieceScope } from './piece-scope.js';
 import { forEachConverted } from './row-chunks.js';
+import type { StatisticValues } from './statistics.js';
 
 export interface CorrectLayerOptions {
   readonly device: Device;
@@ -52,7 +53,7 @@ export async function correctLoraLayer(options: CorrectLayerOptions): Promise<La
   const bRotated = await rotateB(scope, { b, rotation: rotation.q, norms });
   const p = scope.upload(aCorrected, { shape: a.shape, dtype: 'float32', label: 'P' });
   const delta = await hostOf(scope, difference(scope, options, { p, alpha: 1 / scale }));
-  return { aCorrected, bRotated: Float32Array.from(bRotated), delta: Float32Array.from(delta) };
+  return { aCorrected, bRotated: asFloat32(bRotated), delta: asFloat32(delta) };
 }
 
 /**
@@ -78,7 +79,7 @@ async function rotate(scope: PieceScope, a: Tensor): Promise<{ q: Tensor; rotate
 async function rotateB(
   scope: PieceScope,
   { b, rotation, norms }: { b: Tensor; rotation: Tensor; norms: Float64Array },
-): Promise<Float32Array | Float64Array> {
+): Promise<StatisticValues> {
   const { kernels } = scope.device;
   const exact = scope.matrix(b.shape, 'B');
   kernels.cast({ x: b, out: exact });
@@ -131,11 +132,15 @@ function productWithRows(scope: PieceScope, x: Tensor, p: Tensor): Tensor {
   return out;
 }
 
+function asFloat32(values: StatisticValues): Float32Array {
+  return values instanceof Float32Array ? values : new Float32Array(values);
+}
+
 /** Values of a tensor, which is freed. */
-async function hostOf(scope: PieceScope, tensor: Tensor): Promise<Float32Array | Float64Array> {
+async function hostOf(scope: PieceScope, tensor: Tensor): Promise<StatisticValues> {
   const values = await scope.device.download(tensor);
   scope.free(tensor);
-  return values as Float32Array | Float64Array;
+  return values as StatisticValues;
 }
 
 function assertOperands({ original, emulator, a, b, scale }: CorrectLayerOptions): void {

@@ -4,6 +4,7 @@ import {
   factorizations,
   launchedKernelNames,
   MemoryBudget,
+  sharedZeros,
   type Backend,
   type DeviceProfile,
   type HostValues,
@@ -68,6 +69,7 @@ function idleBackend(profile: DeviceProfile): Backend<null> {
     upload: nothing,
     download: (source) => Promise.resolve(zerosOf(source)),
     downloadBytes: () => Promise.resolve(),
+    blank: (count) => new Float32Array(sharedZeros(4 * count), 0, count),
     allocateHost: (bytes) => ({ bytes: new Uint8Array(bytes), dispose: nothing }),
     record: () => ({ wait: () => Promise.resolve(), dispose: nothing }),
     streamWait: nothing,
@@ -77,5 +79,7 @@ function idleBackend(profile: DeviceProfile): Backend<null> {
 }
 
 function zerosOf({ dtype, size }: Tensor): HostValues {
-  return dtype === 'float64' ? new Float64Array(size) : new Float32Array(size);
+  return dtype === 'float64'
+    ? new Float64Array(sharedZeros(8 * size), 0, size)
+    : new Float32Array(sharedZeros(4 * size), 0, size);
 }

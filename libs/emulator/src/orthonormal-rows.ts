@@ -14,7 +14,7 @@ export function orthonormalRows(
   rows: number,
   columns: number,
 ): { rows: Float32Array; norms: Float64Array } {
-  const unit = Float64Array.from(matrix);
+  const unit = new Float64Array(matrix);
   const norms = Float64Array.from({ length: rows }, (_, row) => norm(rowOf(unit, row, columns)));
   const longest = Math.max(0, ...norms);
   if (!Number.isFinite(longest))
@@ -35,7 +35,7 @@ export function orthonormalRows(
   // Of nothing come the first unit vectors, as `complete` finds them one by one.
   if (missing.length === rows) for (const row of missing) rowOf(unit, row, columns)[row] = 1;
   else if (missing.length > 0) complete(unit, { missing, rows, columns });
-  return { rows: Float32Array.from(unit), norms };
+  return { rows: new Float32Array(unit), norms };
 }
 
 /**
@@ -83,7 +83,10 @@ function scaleInPlace(vector: Float64Array, factor: number): void {
 
 function norm(vector: Float64Array): number {
   let sum = 0;
-  for (const value of vector) sum += value * value;
+  for (let i = 0; i < vector.length; i += 1) {
+    const value = vector[i] as number;
+    sum += value * value;
+  }
   return Math.sqrt(sum);
 }
 

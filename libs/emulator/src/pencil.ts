@@ -1,4 +1,3 @@
-import { at } from '@emloc/checked';
 import type { Tensor } from '@emloc/device';
 
 import { dampingOf, outputStatistic, type Problem } from './eigenproblem.js';
@@ -6,6 +5,7 @@ import { dampedInputGradients, gradientDampingOf } from './loss-metric.js';
 import type { PieceScope } from './piece-scope.js';
 import type { GradientStatistic, StatisticValues } from './statistics.js';
 import { diagonalOf, scaleAlong, shiftDiagonal } from './symmetric.js';
+import { sumOf } from './value-sums.js';
 
 /** A weight's problem, with what the loss makes of its outputs or null. */
 export type WeightProblem = Problem & { readonly gradient: GradientStatistic | null };
@@ -120,10 +120,4 @@ async function traceOfProduct(scope: PieceScope, a: Tensor, b: Tensor): Promise<
   trace += sumOf(await diagonalOf(scope, last));
   scope.free(last);
   return trace;
-}
-
-function sumOf(values: StatisticValues): number {
-  let sum = 0;
-  for (let index = 0; index < values.length; index += 1) sum += at(values, index);
-  return sum;
 }

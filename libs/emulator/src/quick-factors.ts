@@ -1,4 +1,3 @@
-import { at } from '@emloc/checked';
 import type { Tensor } from '@emloc/device';
 
 import { multiply } from './eigenproblem.js';
@@ -6,8 +5,10 @@ import { openPencil, type Pencil, type WeightProblem } from './pencil.js';
 import { project } from './project.js';
 import type { Solved } from './solved.js';
 import type { Solver } from './solver.js';
+import type { StatisticValues } from './statistics.js';
 import { topOfSpectrum } from './subspace.js';
 import { missedTolerance } from './tolerance.js';
+import { withDefect } from './value-sums.js';
 import { wholeSpectrum } from './whole-spectrum.js';
 
 export interface QuickOptions {
@@ -74,12 +75,11 @@ async function squaredError(
   scope.free(seen, image);
   const [defects, values] = [await device.download(gram), await device.download(kept)];
   scope.free(gram, kept);
-  let error = total;
-  for (let i = 0; i < values.length; i += 1) {
-    const one = i % (paddedRank + 1) === 0 ? 1 : 0;
-    error += (at(defects, i) - 2 * one) * at(values, i);
-  }
-  return error;
+  return withDefect(total, {
+    gram: defects as StatisticValues,
+    kept: values as StatisticValues,
+    n: paddedRank,
+  });
 }
 
 /** U and V of X; S, N and X are freed. */

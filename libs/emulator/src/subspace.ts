@@ -76,7 +76,8 @@ function openMemory(
 ): Memory {
   const n = s.dim(0);
   const shape = [n, subspaceColumns(rank, n)] as const;
-  const signs = randomSigns(seed, shape[0] * shape[1]);
+  const count = shape[0] * shape[1];
+  const signs = scope.device.made(count, () => randomSigns(seed, count));
   const basis = scope.uploadMatrix(signs, shape, 'basis');
   const [image, spare, other] = ['image', 'filtered', 'filtered before'].map((label) =>
     scope.matrix(shape, label),

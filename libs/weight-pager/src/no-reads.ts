@@ -1,5 +1,5 @@
 import { at } from '@emloc/checked';
-import type { HostArray } from '@emloc/device';
+import { sharedZeros, type HostArray } from '@emloc/device';
 
 import type { StagedLayer, Staging } from './host-tier.js';
 import { heldBytes, heldTensor, type LayerSource } from './source.js';
@@ -11,12 +11,14 @@ import { heldBytes, heldTensor, type LayerSource } from './source.js';
 export class NoReads implements Staging {
   readonly heldBytes = 0;
   readonly holdsAll = true;
-  /** As long as the largest tensor and never written, so that the system gives it no pages. */
+  /** As long as the largest tensor at least. */
   readonly #zeros: Uint8Array;
 
   constructor(private readonly source: LayerSource) {
     const lengths = source.layers.flatMap(({ tensors }) => tensors.map(heldBytes));
-    this.#zeros = new Uint8Array(lengths.reduce((longest, length) => Math.max(longest, length), 0));
+    this.#zeros = new Uint8Array(
+      sharedZeros(lengths.reduce((longest, length) => Math.max(longest, length), 0)),
+    );
   }
 
   stage(layer: number): StagedLayer {

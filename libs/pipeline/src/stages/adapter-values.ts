@@ -1,13 +1,7 @@
-import type { LoraAdapter } from '@emloc/checkpoint';
+import { areWithin, type LoraAdapter } from '@emloc/checkpoint';
 
-export function isFiniteAdapter({ layers }: LoraAdapter): boolean {
-  return [...layers.values()].every(({ a, b }) => isFiniteArray(a) && isFiniteArray(b));
-}
-
-function isFiniteArray(values: Float32Array): boolean {
-  // Zero times what is not finite is NaN.
-  for (const value of values) if (value * 0 !== 0) return false;
-  return true;
+export function isFiniteAdapter(adapter: LoraAdapter): boolean {
+  return isWithin(adapter, Number.MAX_VALUE);
 }
 
 /**
@@ -16,9 +10,12 @@ function isFiniteArray(values: Float32Array): boolean {
  */
 const largestSound = 1e15;
 
-export function isSoundAdapter({ layers }: LoraAdapter): boolean {
-  const isSound = (value: number): boolean => Math.abs(value) <= largestSound;
-  return [...layers.values()].every(({ a, b }) => a.every(isSound) && b.every(isSound));
+export function isSoundAdapter(adapter: LoraAdapter): boolean {
+  return isWithin(adapter, largestSound);
+}
+
+function isWithin({ layers }: LoraAdapter, largest: number): boolean {
+  return [...layers.values()].every(({ a, b }) => areWithin(a, largest) && areWithin(b, largest));
 }
 
 /** What is said of an adapter that changes nothing in some of its layers; null: nothing. */
