@@ -1,16 +1,13 @@
-import { createHash } from 'node:crypto';
-import { Device, MemoryBudget } from '@emloc/device';
-import { cpuProfile, createCpuBackend } from '@emloc/device-cpu';
+import type { Device } from '@emloc/device';
+import { cpuProfile } from '@emloc/device-cpu';
 
+import { cpuRun } from '../../test/cpu-run.js';
 import { openWorkspace, type Workspace } from '../../test/fixtures.js';
-import { leanMemoryPlan, type JobEnvironment } from '../job/environment.js';
-import { plannedFactorStore } from '../job/factor-store.js';
+import { hashed } from '../../test/hashed.js';
 import type { JobRun } from '../job/job-run.js';
 import { startingAdapter, type Job } from '../job/job.js';
 import { prepareJob } from '../job/prepare-job.js';
-import { StageClock } from '../job/stage-clock.js';
 import { outcomeFromRecord, outcomeToRecord } from '../job/stage-outcomes.js';
-import { noTrainingStore } from '../job/training-store.js';
 import { calibrate, type BlockStatistics } from '../stages/calibrate.js';
 import { emulateBlock } from '../stages/emulate.js';
 import { adapterFromRecord, adapterToRecord } from './adapter.js';
@@ -31,21 +28,8 @@ beforeAll(async () => {
   job = await prepareJob(
     workspace.options({ ratios: ['.*(k_proj|down_proj|up_proj)=0.4', '1'], calibrationRows: 2 }),
   );
-  const budget = new MemoryBudget(2 ** 30);
-  device = new Device(createCpuBackend(), budget);
-  const environment: JobEnvironment = {
-    device,
-    clock: new StageClock(budget),
-    memory: leanMemoryPlan,
-    factors: plannedFactorStore,
-    training: noTrainingStore,
-    images: null,
-    reads: 'real',
-    hostBytes: Number.POSITIVE_INFINITY,
-    prefetch: true,
-    observer: () => undefined,
-  };
-  run = { job, environment };
+  run = cpuRun(job);
+  ({ device } = run.environment);
   calibrated = {
     output: await collect(calibrate(run)),
     loss: await collect(calibrate(inLoss(run))),
@@ -67,20 +51,6 @@ async function collect<T>(items: AsyncIterable<T>): Promise<readonly T[]> {
   const collected: T[] = [];
   for await (const item of items) collected.push(item);
   return collected;
-}
-
-/** A value with hashes in place of its arrays' bytes: large ones are slow to compare. */
-function hashed(value: unknown): unknown {
-  const text = JSON.stringify(value, (_key, part: unknown) => {
-    if (!ArrayBuffer.isView(part)) return part;
-    return [
-      part.constructor.name,
-      createHash('sha256')
-        .update(new Uint8Array(part.buffer, part.byteOffset, part.byteLength))
-        .digest('hex'),
-    ];
-  });
-  return JSON.parse(text) as unknown;
 }
 
 /** As it is after a way through files or the network: tensors in another order, bytes elsewhere. */

@@ -56,7 +56,10 @@ function reportsInOrder(
   );
 }
 
-/** Factorises the emulated layers of one block; its weights are paged in where they do not come with it. */
+/**
+ * Factorises the emulated layers of one block, whose weights are paged in where they do not come
+ * with its statistics.
+ */
 export async function emulateBlock(
   run: JobRun,
   { block, statistics, tensors }: BlockStatistics,
