@@ -87,6 +87,14 @@ export class CudaDeviceBackend implements CudaBackend {
     return this.session.context.transfers.allocateHost(bytes);
   }
 
+  keepHostMemory(bytes: number): void {
+    this.session.context.transfers.keepHostMemory(bytes);
+  }
+
+  get spareHostBytes(): number {
+    return this.session.context.transfers.spareHostBytes;
+  }
+
   record(stream: StreamName): DeviceEvent {
     this.session.activate();
     return this.session.context.streams.record(stream);

@@ -60,6 +60,43 @@ describe('page-locked memory', () => {
     expect([calls, mapped.size]).toEqual([[], 0]);
   });
 
+  test('what is given back is kept up to what was said, locked as it is, for the same size', () => {
+    const { memory, calls, mapped } = openMemory();
+    memory.keep(8 * mebibyte);
+    const first = memory.allocate(4 * mebibyte);
+    const address = memory.lock(first);
+    memory.free(first);
+    expect([memory.spareBytes, mapped.size]).toEqual([4 * mebibyte, 1]);
+    const again = memory.allocate(4 * mebibyte - 5);
+    expect(again.bytes.byteLength).toBe(4 * mebibyte - 5);
+    expect([memory.lock(again), memory.spareBytes, calls.length]).toEqual([address, 0, 1]);
+    memory.free(again);
+    memory.free(memory.allocate(4 * mebibyte));
+    expect([memory.spareBytes, mapped.size, calls.length]).toEqual([4 * mebibyte, 1, 1]);
+    memory.close();
+    expect(calls.at(-1)).toEqual(['unlock', address]);
+    expect([memory.spareBytes, mapped.size]).toEqual([0, 0]);
+  });
+
+  test('the oldest that is kept goes before more is taken than may be kept', () => {
+    const { memory, mapped } = openMemory();
+    memory.keep(10 * mebibyte);
+    memory.keep(2 * mebibyte); // The most counts.
+    for (const block of [2, 4, 4].map((size) => memory.allocate(size * mebibyte)))
+      memory.free(block);
+    expect([memory.spareBytes, mapped.size]).toEqual([10 * mebibyte, 3]);
+    const six = memory.allocate(6 * mebibyte);
+    expect([memory.spareBytes, mapped.size]).toEqual([4 * mebibyte, 2]);
+    const twelve = memory.allocate(12 * mebibyte);
+    expect([memory.spareBytes, mapped.size]).toEqual([0, 2]);
+    memory.free(twelve);
+    expect([memory.spareBytes, mapped.size]).toEqual([0, 1]);
+    memory.free(six);
+    expect(memory.spareBytes).toBe(6 * mebibyte);
+    memory.close();
+    expect(mapped.size).toBe(0);
+  });
+
   test("a small block is the driver's own and locked from the start", () => {
     const { memory, calls, own } = openMemory();
     const block = memory.allocate(4096);

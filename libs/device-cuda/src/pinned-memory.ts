@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import { CU_MEMHOSTALLOC_PORTABLE, viewMemory, type Driver } from './native/driver.js';
 import type { Libc } from './native/libc.js';
 import { Cell } from './native/status.js';
@@ -20,13 +22,31 @@ export interface PinnedBlock {
 /**
  * Page-locked memory. The driver's own allocation touches and locks small pages one after the
  * other, at about 2 GB/s; large blocks are instead left untouched until parallel reads have filled
- * their large pages, and locked at their first copy, at about 50 GB/s.
+ * their large pages, and locked at their first copy, at about 50 GB/s. Some systems lock small pages
+ * even so, at a tenth of that, so large blocks that are given back may be kept, locked as they are,
+ * for the next who asks for as much.
  */
 export class PinnedMemory {
+  /** Large blocks that nobody uses, in the order in which they were given back. */
+  readonly #spare: PinnedBlock[] = [];
+  /** Of all large blocks. */
+  #largeBytes = 0;
+  #keptBytes = 0;
+
   constructor(
     private readonly driver: Driver,
     private readonly libc: Libc,
   ) {}
+
+  /** Of large blocks that nobody uses. */
+  get spareBytes(): number {
+    return this.#spare.reduce((sum, block) => sum + sizeOf(block), 0);
+  }
+
+  /** See Backend.keepHostMemory. */
+  keep(bytes: number): void {
+    this.#keptBytes = Math.max(this.#keptBytes, bytes);
+  }
 
   /** @throws DeviceError DEVICE_OUT_OF_MEMORY */
   allocate(bytes: number): PinnedBlock {
@@ -39,20 +59,37 @@ export class PinnedMemory {
    */
   lock(block: PinnedBlock): number {
     if (!block.isLocked)
-      this.driver.cuMemHostRegister(
-        block.address,
-        roundUp(block.bytes.byteLength),
-        CU_MEMHOSTALLOC_PORTABLE,
-      );
+      this.driver.cuMemHostRegister(block.address, sizeOf(block), CU_MEMHOSTALLOC_PORTABLE);
     block.isLocked = true;
     return block.address;
   }
 
   /** No copy may be under way. */
-  free({ address, mapping, isLocked }: PinnedBlock): void {
-    if (!mapping) return this.driver.cuMemFreeHost(address);
+  free(block: PinnedBlock): void {
+    if (!block.mapping) return this.driver.cuMemFreeHost(block.address);
+    this.#spare.push(block);
+    this.#shrink(0);
+  }
+
+  /** Keeps nothing any more. */
+  close(): void {
+    this.#keptBytes = 0;
+    this.#shrink(0);
+  }
+
+  /** Drops spare blocks, the oldest first, until so many bytes more may be taken, or all. */
+  #shrink(neededBytes: number): void {
+    while (this.#largeBytes + neededBytes > this.#keptBytes) {
+      const block = this.#spare.shift();
+      if (!block) return;
+      this.#largeBytes -= sizeOf(block);
+      this.#unmap(block);
+    }
+  }
+
+  #unmap({ address, mapping, isLocked }: PinnedBlock): void {
     if (isLocked) this.driver.cuMemHostUnregister(address);
-    this.libc.unmap(mapping.address, mapping.bytes);
+    if (mapping) this.libc.unmap(mapping.address, mapping.bytes);
   }
 
   #allocateSmall(bytes: number): PinnedBlock {
@@ -67,11 +104,29 @@ export class PinnedMemory {
   }
 
   #allocateLarge(bytes: number): PinnedBlock {
-    const mapping = { bytes: roundUp(bytes) + largeBytes, address: 0 };
-    mapping.address = this.libc.map(mapping.bytes);
-    const address = roundUp(mapping.address);
-    return { bytes: new Uint8Array(viewMemory(address, bytes)), address, mapping, isLocked: false };
+    const size = roundUp(bytes);
+    const block = this.#takeSpare(size) ?? this.#map(size);
+    return { ...block, bytes: new Uint8Array(block.bytes.buffer, 0, bytes) };
   }
+
+  #takeSpare(size: number): PinnedBlock | null {
+    const index = this.#spare.findIndex((block) => sizeOf(block) === size);
+    return index < 0 ? null : at(this.#spare.splice(index, 1), 0);
+  }
+
+  #map(size: number): PinnedBlock {
+    this.#shrink(size);
+    const mapping = { bytes: size + largeBytes, address: 0 };
+    mapping.address = this.libc.map(mapping.bytes);
+    this.#largeBytes += size;
+    const address = roundUp(mapping.address);
+    return { bytes: new Uint8Array(viewMemory(address, size)), address, mapping, isLocked: false };
+  }
+}
+
+/** Of a large block, whose view is as long as was asked for. */
+function sizeOf({ bytes }: PinnedBlock): number {
+  return bytes.buffer.byteLength;
 }
 
 function roundUp(bytes: number): number {

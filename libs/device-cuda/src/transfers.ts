@@ -84,6 +84,15 @@ export class Transfers {
     };
   }
 
+  /** See Backend.keepHostMemory. */
+  keepHostMemory(bytes: number): void {
+    this.areas.pinned.keep(bytes);
+  }
+
+  get spareHostBytes(): number {
+    return this.areas.pinned.spareBytes;
+  }
+
   /** See Backend.upload. */
   upload(destination: Tensor, { bytes, dtype }: HostArray, stream: StreamName): void {
     const memory = destination.handle as CudaMemory;
@@ -156,6 +165,7 @@ export class Transfers {
       this.areas.pinned.free(pinned);
     }
     for (const pinned of this.#kept.splice(0)) this.areas.pinned.free(pinned);
+    this.areas.pinned.close();
     this.areas.slowLink?.close();
   }
 

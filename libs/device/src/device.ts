@@ -66,8 +66,16 @@ export interface Backend<Handle = unknown> {
   downloadBytes(source: Tensor, destination: Uint8Array): Promise<void>;
   allocateHost(bytes: number): HostBuffer;
   /**
-   * Of a backend that holds no values: so many zeros to upload in place of any, to be read only.
-   * Absent: it holds values.
+   * Host buffers that are given back are kept, where coming by such memory takes time, for the next
+   * who asks for as much, as long as all of them together take no more than so many bytes; of what
+   * was said before the most counts. They go back with the device. Absent: none is kept.
+   */
+  keepHostMemory?(bytes: number): void;
+  /** Of host buffers that are kept and that nobody uses. */
+  readonly spareHostBytes?: number;
+  /**
+   * Of a backend that holds no values: so many zeros in place of any, to be read only. Absent: it
+   * holds values.
    */
   blank?(count: number): Float32Array;
   record(stream: StreamName): DeviceEvent;
@@ -180,12 +188,22 @@ export class Device {
     return this.backend.allocateHost(bytes);
   }
 
+  /** See Backend.keepHostMemory. */
+  keepHostMemory(bytes: number): void {
+    this.backend.keepHostMemory?.(bytes);
+  }
+
+  /** See Backend.spareHostBytes. */
+  get spareHostBytes(): number {
+    return this.backend.spareHostBytes ?? 0;
+  }
+
   /**
-   * Values to upload that take time to make: what `make` gives, `count` of them, or on a device
-   * that holds no values as many zeros. To be read only.
+   * So many zeros, to be read only, in place of values that would take time to make; null: this
+   * device holds values.
    */
-  made(count: number, make: () => Float32Array): Float32Array {
-    return this.backend.blank?.(count) ?? make();
+  blank(count: number): Float32Array | null {
+    return this.backend.blank?.(count) ?? null;
   }
 
   record(stream: StreamName): DeviceEvent {

@@ -45,15 +45,11 @@ export async function correctLoraLayer(options: CorrectLayerOptions): Promise<La
   const { device, original, a, b, scale } = options;
   using scope = new PieceScope(device, `correction of ${original.label}`, options);
   const rotation = await rotate(scope, a);
-  const { rows: aCorrected, norms } = orthonormalRows(
-    await hostOf(scope, rotation.rotatedA),
-    a.dim(0),
-    a.dim(1),
-  );
+  const { rows: aCorrected, norms } = await directionsOf(scope, rotation.rotatedA);
   const bRotated = await rotateB(scope, { b, rotation: rotation.q, norms });
   const p = scope.upload(aCorrected, { shape: a.shape, dtype: 'float32', label: 'P' });
   const delta = await hostOf(scope, difference(scope, options, { p, alpha: 1 / scale }));
-  return { aCorrected, bRotated: asFloat32(bRotated), delta: asFloat32(delta) };
+  return { aCorrected, bRotated: asFloat32(device, bRotated), delta: asFloat32(device, delta) };
 }
 
 /**
@@ -73,6 +69,18 @@ async function rotate(scope: PieceScope, a: Tensor): Promise<{ q: Tensor; rotate
   kernels.gemm({ a: q, b: exact, out: rotatedA });
   scope.free(values, exact);
   return { q, rotatedA };
+}
+
+/** Rows of Qᵀ A (r, in), which is freed, as unit vectors, and their norms. */
+async function directionsOf(
+  scope: PieceScope,
+  rotatedA: Tensor,
+): Promise<{ rows: Float32Array; norms: Float64Array }> {
+  const [rank, inFeatures] = [rotatedA.dim(0), rotatedA.dim(1)];
+  const values = await hostOf(scope, rotatedA);
+  const blank = scope.device.blank(values.length);
+  if (blank) return { rows: blank, norms: new Float64Array(rank) };
+  return orthonormalRows(values, rank, inFeatures);
 }
 
 /** B Q Σ (out, r). */
@@ -132,8 +140,9 @@ function productWithRows(scope: PieceScope, x: Tensor, p: Tensor): Tensor {
   return out;
 }
 
-function asFloat32(values: StatisticValues): Float32Array {
-  return values instanceof Float32Array ? values : new Float32Array(values);
+function asFloat32(device: Device, values: StatisticValues): Float32Array {
+  if (values instanceof Float32Array) return values;
+  return device.blank(values.length) ?? new Float32Array(values);
 }
 
 /** Values of a tensor, which is freed. */

@@ -77,7 +77,7 @@ function openMemory(
   const n = s.dim(0);
   const shape = [n, subspaceColumns(rank, n)] as const;
   const count = shape[0] * shape[1];
-  const signs = scope.device.made(count, () => randomSigns(seed, count));
+  const signs = scope.device.blank(count) ?? randomSigns(seed, count);
   const basis = scope.uploadMatrix(signs, shape, 'basis');
   const [image, spare, other] = ['image', 'filtered', 'filtered before'].map((label) =>
     scope.matrix(shape, label),

@@ -1,5 +1,6 @@
 import { absenceOf, type LoraAdapter } from '@emloc/checkpoint';
 import { createRandom, fillNormal } from '@emloc/dataset';
+import { sharedZeros } from '@emloc/device';
 import { linearModules, type ModelLayout, type ModelLinear } from '@emloc/models';
 import { PathPatterns, PatternError, PatternWorkError } from '@emloc/patterns';
 
@@ -83,36 +84,43 @@ function invalidTargets(targets: string | null, reason: string, cause?: unknown)
  */
 export function initialAdapter(layout: ModelLayout, config: LoraConfig, seed: number): LoraAdapter {
   const allPaths = [...linearModules(layout).keys()];
-  return adapterOf(layout, config, (path, { inFeatures }) => {
-    const random = createRandom(seed, `lora ${allPaths.indexOf(path)}`);
-    const values = new Float32Array(config.rank * inFeatures);
-    if (config.start === 'gaussian')
-      return fillNormal(random, values).map((value) => value / config.rank);
-    const bound = 1 / Math.sqrt(inFeatures);
-    return values.map(() => (2 * random.nextFloat() - 1) * bound);
+  return adapterOf(layout, config, {
+    a: (path, { inFeatures }) => {
+      const random = createRandom(seed, `lora ${allPaths.indexOf(path)}`);
+      const values = new Float32Array(config.rank * inFeatures);
+      if (config.start === 'gaussian')
+        return fillNormal(random, values).map((value) => value / config.rank);
+      const bound = 1 / Math.sqrt(inFeatures);
+      return values.map(() => (2 * random.nextFloat() - 1) * bound);
+    },
+    b: (count) => new Float32Array(count),
   });
 }
 
-/** An adapter of which only the sizes matter: for planning. */
+/** An adapter of which only the sizes matter, for planning: zeros, to be read only. */
 export function blankAdapter(layout: ModelLayout, config: LoraConfig): LoraAdapter {
-  return adapterOf(
-    layout,
-    config,
-    (_path, { inFeatures }) => new Float32Array(config.rank * inFeatures),
-  );
+  const zeros = (count: number): Float32Array =>
+    new Float32Array(sharedZeros(count * Float32Array.BYTES_PER_ELEMENT), 0, count);
+  return adapterOf(layout, config, {
+    a: (_path, { inFeatures }) => zeros(config.rank * inFeatures),
+    b: zeros,
+  });
 }
 
 function adapterOf(
   layout: ModelLayout,
   config: LoraConfig,
-  valuesOfA: (path: string, linear: ModelLinear) => Float32Array,
+  values: {
+    a(path: string, linear: ModelLinear): Float32Array;
+    b(count: number): Float32Array;
+  },
 ): LoraAdapter {
   const adapted = adaptedLinears(layout, config.targets);
   const layers = new Map(
     [...adapted].map(([path, linear]) => {
       const { inFeatures, outFeatures } = linear;
-      const b = new Float32Array(outFeatures * config.rank);
-      return [path, { a: valuesOfA(path, linear), b, inFeatures, outFeatures }];
+      const b = values.b(outFeatures * config.rank);
+      return [path, { a: values.a(path, linear), b, inFeatures, outFeatures }];
     }),
   );
   const targetModules = [

@@ -134,7 +134,7 @@ export function anchoredHostBytes(
   { device, memory, hostBytes }: Pick<JobEnvironment, 'device' | 'memory' | 'hostBytes'>,
   { emulator, original }: { readonly emulator: LayerSource; readonly original: LayerSource },
 ): { readonly ofEmulator: number; readonly ofOriginal: number } {
-  const limit = Number.isFinite(hostBytes) ? hostBytes : affordableHostBytes(original);
+  const limit = Number.isFinite(hostBytes) ? hostBytes : affordableHostBytes(original, device);
   const staysBytes = memory.train.pagerBytes ?? 0;
   const streaming = streamingHostBytes(emulator, limit, 1 / 4);
   const stays = staysBytes >= allDeviceBytes(emulator, device);
@@ -166,8 +166,10 @@ function open(
   source: LayerSource,
   { bytes, hostBytes: limitBytes, category }: Shares,
 ): Pager {
-  const hostBytes = Number.isFinite(limitBytes) ? limitBytes : affordableHostBytes(source);
   const { device, prefetch, reads, openPagerObserver, signal } = environment;
+  const hostBytes = Number.isFinite(limitBytes) ? limitBytes : affordableHostBytes(source, device);
+  // For the job's next pager.
+  device.keepHostMemory(Number.isFinite(environment.hostBytes) ? environment.hostBytes : hostBytes);
   return openPager({
     device,
     source,
@@ -185,8 +187,13 @@ function open(
  * Where no limit is given: half of the memory that is free, since page-locked memory cannot be
  * swapped out; at least what streaming needs.
  */
-export function affordableHostBytes(source: LayerSource): number {
+export function affordableHostBytes(
+  source: LayerSource,
+  device: Pick<Device, 'spareHostBytes'> | null = null,
+): number {
   const constrainedBytes = process.constrainedMemory();
-  const availableBytes = constrainedBytes > 0 ? Math.min(freemem(), constrainedBytes) : freemem();
+  // What is spare is given back before more is taken.
+  const free = freemem() + (device?.spareHostBytes ?? 0);
+  const availableBytes = constrainedBytes > 0 ? Math.min(free, constrainedBytes) : free;
   return Math.max(availableBytes / 2, streamingHostBytes(source, Number.POSITIVE_INFINITY));
 }
