@@ -1,15 +1,15 @@
 // out += alpha leftᵀ right for 8 columns of left (N, ..) and right (N, C), on tensor cores: right is read once, as fast as memory gives it.
-// A block does 128 columns of right over one stretch of the N rows; the last block of a tile to finish adds the stretches' sums in their
+// A block does 64 columns of right over one stretch of the N rows; the last block of a tile to finish adds the stretches' sums in their
 // order, so that equal inputs give equal bits. Which block is last is all that the counters decide; each last block sets its own back to 0.
 #include "prelude.cuh"
 #include "tile.cuh"
 
 #define PRODUCTS 8
-#define TILES 1024
-#define COLUMNS 128
+#define TILES 2048
+#define COLUMNS 64
 #define THREADS COLUMNS
 #define RANK 8
-#define STAGE_ROWS 32
+#define STAGE_ROWS 64
 #define STAGES 4
 #define STRIDE (COLUMNS + 8)
 

@@ -18,16 +18,16 @@ import { isWide } from '../wide.js';
 
 /** PRODUCTS, TILES, COLUMNS, THREADS and RANK of outer-products.cu. */
 const productsPerLaunch = 8;
-const maximumTiles = 1024;
-const tileColumns = 128;
-const threads = 128;
+const maximumTiles = 2048;
+const tileColumns = 64;
+const threads = 64;
 const kernelRank = 8;
-const stageRows = 32;
+const stageRows = 64;
 /**
  * Blocks of one product that keep the largest cards' memory busy; a constant, so that the order of
  * sums depends on shapes alone.
  */
-const wantedBlocks = 384;
+const wantedBlocks = 256;
 const maximumStretches = 16;
 /** Above this the library's product is faster. */
 const maximumRank = 32;
