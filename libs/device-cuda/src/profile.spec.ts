@@ -95,11 +95,11 @@ describe('cuda profile', () => {
           },
         ],
       });
-    expect(scratch(2048, 18_944, 8)).toBe(3 * 18_944 * 8 * 4);
-    expect(scratch(2048, 18_944, 16)).toBe(2 * 3 * 18_944 * 8 * 4);
+    expect(scratch(2048, 9_472, 8)).toBe(2 * 9_472 * 8 * 4);
+    expect(scratch(2048, 9_472, 16)).toBe(2 * 2 * 9_472 * 8 * 4);
     expect(scratch(2048, 512, 8)).toBe(16 * 512 * 8 * 4);
     expect([
-      scratch(32, 18_944, 8),
+      scratch(2048, 18_944, 8),
       scratch(2048, 18_944, 64),
       scratch(2048, 18_944, 5),
       scratch(2048, 77, 8),
