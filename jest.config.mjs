@@ -5,6 +5,7 @@ process.env.OMP_NUM_THREADS ??= '1';
 
 export default {
   testEnvironment: '<rootDir>/tools/setup/test-environment.mjs',
+  runtime: '<rootDir>/tools/setup/test-runtime.mjs',
   testSequencer: '<rootDir>/tools/setup/test-sequencer.mjs',
   // Not in the temporary folder, which every run of `npm test` has for itself: what was
   // transformed, and how long suites took, is there for the next.

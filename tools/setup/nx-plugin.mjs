@@ -1,5 +1,7 @@
 import { dirname } from 'node:path';
 
+import { jestProgram } from './run-jest.mjs';
+
 /**
  * Gives every workspace the targets `lint`, `typecheck` and `test`, so that no project has to
  * repeat them.
@@ -25,7 +27,7 @@ function targetsOf(root) {
     lint: { command: `eslint ${root} --max-warnings=0 --no-error-on-unmatched-pattern` },
     typecheck: { command: `node tools/setup/typecheck.mjs ${root}` },
     test: {
-      command: `node --experimental-vm-modules --no-warnings=ExperimentalWarning node_modules/jest/bin/jest.js --roots ${root} --passWithNoTests`,
+      command: `node ${jestProgram.join(' ')} --roots ${root} --passWithNoTests`,
     },
   };
 }

@@ -19,6 +19,17 @@ const memoryFolder = '/dev/shm';
 const spareBytes = 6 * 2 ** 30;
 
 /**
+ * Arguments of node that start jest. A suite's modules are loaded anew, which leaves much that is
+ * soon garbage: with Node's own young generation a sixth of a small suite's time is collecting it.
+ */
+export const jestProgram = [
+  '--experimental-vm-modules',
+  '--no-warnings=ExperimentalWarning',
+  '--max-semi-space-size=64',
+  'node_modules/jest/bin/jest.js',
+];
+
+/**
  * Runs jest with two workers. Tests have a temporary folder of their own, which is gone afterwards.
  * @param {readonly string[]} args
  * @returns {import('./jest-summary.mjs').JestResult | null} null when jest wrote no result
@@ -30,18 +41,9 @@ export function runJest(args) {
   // Some tests run programs as another user there.
   chmodSync(folder, 0o755);
   try {
-    runNode(
-      [
-        '--experimental-vm-modules',
-        '--no-warnings=ExperimentalWarning',
-        'node_modules/jest/bin/jest.js',
-        '--maxWorkers=2',
-        '--json',
-        `--outputFile=${outputFile}`,
-        ...args,
-      ],
-      { env: { TMPDIR: temporary } },
-    );
+    runNode([...jestProgram, '--maxWorkers=2', '--json', `--outputFile=${outputFile}`, ...args], {
+      env: { TMPDIR: temporary },
+    });
     return existsSync(outputFile) ? JSON.parse(readFileSync(outputFile, 'utf8')) : null;
   } finally {
     rmSync(folder, { recursive: true, force: true });

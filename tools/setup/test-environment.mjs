@@ -1,14 +1,36 @@
 import vm from 'node:vm';
 import { TestEnvironment as NodeEnvironment } from 'jest-environment-node';
 
+import { startsPrograms } from './test-sequencer.mjs';
+
+/** What jest's framework keeps for a suite in the globals, under symbols with these names. */
+const ofSuite = new Set(['EVENT_HANDLERS', 'JEST_STATE_SYMBOL']);
+
+/** @type {TestEnvironment | undefined} */
+let shared;
+
 /**
  * Jest's environment for Node, where a global (`Math`, `Float64Array`) is found as fast as in a
  * program: jest's own looks every one up through a proxy, which makes loops over numbers several
  * times slower.
+ *
+ * Suites that start no programs have one environment in common in each worker, and with it the
+ * modules that they load (test-runtime.mjs); not while jest watches files, since those change.
  */
 export default class TestEnvironment extends NodeEnvironment {
+  /** Whether other suites run here, too. */
+  isShared = false;
+  /** @type {NodeJS.ProcessEnv} */
+  #variables = {};
+  /** @type {NodeJS.Process['exit'] | undefined} */
+  #exit;
+
   /** @param {ConstructorParameters<typeof NodeEnvironment>} given */
   constructor(...given) {
+    const [{ globalConfig }, { testPath }] = given;
+    const isWatching = globalConfig.watch || globalConfig.watchAll;
+    const isShared = !isWatching && !startsPrograms(testPath);
+    if (isShared && shared) return shared;
     const { createContext } = vm;
     vm.createContext = () => createContext(vm.constants.DONT_CONTEXTIFY);
     try {
@@ -16,5 +38,31 @@ export default class TestEnvironment extends NodeEnvironment {
     } finally {
       vm.createContext = createContext;
     }
+    if (isShared) this.#share();
+  }
+
+  #share() {
+    const { process } = this.global;
+    this.isShared = true;
+    this.#variables = { ...process.env };
+    this.#exit = process.exit;
+    shared = this;
+  }
+
+  /**
+   * One that is shared is as it was before the suite, but for the modules that it has loaded.
+   * @override
+   */
+  async teardown() {
+    if (!this.isShared) return super.teardown();
+    const { global } = this;
+    for (const symbol of Object.getOwnPropertySymbols(global))
+      if (ofSuite.has(symbol.description ?? '')) Reflect.deleteProperty(global, symbol);
+    const { env } = global.process;
+    for (const name of Object.keys(env))
+      if (!Object.hasOwn(this.#variables, name)) delete env[name];
+    Object.assign(env, this.#variables);
+    // Wrapped for every suite.
+    if (this.#exit) global.process.exit = this.#exit;
   }
 }

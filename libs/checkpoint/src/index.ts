@@ -22,6 +22,7 @@ export {
   type LoraLayer,
 } from './lora-adapter.js';
 export { areWithin } from './within.js';
+export { ByteHasher } from './byte-hasher.js';
 export { targetModulesOf } from './peft-config.js';
 export { readAdapter } from './read-adapter.js';
 export { readPeftAdapter } from './read-peft.js';

@@ -22,9 +22,9 @@ export interface PinnedBlock {
 /**
  * Page-locked memory. The driver's own allocation touches and locks small pages one after the
  * other, at about 2 GB/s; large blocks are instead left untouched until parallel reads have filled
- * their large pages, and locked at their first copy, at about 50 GB/s. Some systems lock small pages
- * even so, at a tenth of that, so large blocks that are given back may be kept, locked as they are,
- * for the next who asks for as much.
+ * their large pages, and locked at their first copy, at about 50 GB/s. Some systems take ten times
+ * as long even so: large blocks that are given back may be kept, locked as they are, for the next
+ * who asks for as much.
  */
 export class PinnedMemory {
   /** Large blocks that nobody uses, in the order in which they were given back. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-import { randomSigns } from './random-signs.js';
+import { giveBackSigns, randomSigns } from './random-signs.js';
 
 describe('randomSigns', () => {
   test.each([0, 1, 31, 32, 33, 1000])('gives %i signs, one a bit of the mixed counter', (count) => {
@@ -10,6 +10,16 @@ describe('randomSigns', () => {
       bitOf(counter + 0x9e3779b9 * (Math.floor(index / 32) + 1), index % 32) === 1 ? 1 : -1,
     );
     expect([...signs]).toEqual(expected);
+  });
+
+  test('are the same in memory that was used before, which is used once', () => {
+    const expected = [...randomSigns('other text', 70)];
+    const larger = randomSigns('some text', 1000);
+    giveBackSigns(larger);
+    const signs = randomSigns('other text', 70);
+    expect([...signs]).toEqual(expected);
+    expect(signs.buffer).toBe(larger.buffer);
+    expect(randomSigns('other text', 70).buffer).not.toBe(larger.buffer);
   });
 });
 

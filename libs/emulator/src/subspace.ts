@@ -4,7 +4,7 @@ import type { Tensor } from '@emloc/device';
 import { orthonormalColumns } from './orthonormal-columns.js';
 import { inMetric, type Pencil } from './pencil.js';
 import type { PieceScope } from './piece-scope.js';
-import { randomSigns } from './random-signs.js';
+import { giveBackSigns, randomSigns } from './random-signs.js';
 import type { StatisticValues } from './statistics.js';
 import { eigenvaluesOf, scaleAlong, selectTop, topValues } from './symmetric.js';
 import { missedTolerance } from './tolerance.js';
@@ -55,18 +55,22 @@ export async function topOfSpectrum(
 ): Promise<TopOfSpectrum | null> {
   const memory = openMemory(scope, pencil, options);
   const top = await iterate(scope, pencil, { memory, options });
+  // What was downloaded since came after their upload.
+  if (memory.signs) giveBackSigns(memory.signs);
   scope.free(memory.basis, memory.image, ...memory.spares);
   if (memory.inMetric) scope.free(memory.inMetric);
   return top;
 }
 
-/** All (n, columns). */
+/** Tensors (n, columns). */
 interface Memory {
   basis: Tensor;
   /** S N X of the basis X. */
   readonly image: Tensor;
   spares: [Tensor, Tensor];
   readonly inMetric: Tensor | null;
+  /** What the first basis was uploaded from, on the host; null: nothing was made. */
+  readonly signs: Float32Array | null;
 }
 
 function openMemory(
@@ -77,7 +81,8 @@ function openMemory(
   const n = s.dim(0);
   const shape = [n, subspaceColumns(rank, n)] as const;
   const count = shape[0] * shape[1];
-  const signs = scope.device.blank(count) ?? randomSigns(seed, count);
+  const blank = scope.device.blank(count);
+  const signs = blank ?? randomSigns(seed, count);
   const basis = scope.uploadMatrix(signs, shape, 'basis');
   const [image, spare, other] = ['image', 'filtered', 'filtered before'].map((label) =>
     scope.matrix(shape, label),
@@ -87,6 +92,7 @@ function openMemory(
     image,
     spares: [spare, other],
     inMetric: metric ? scope.matrix(shape, 'N X') : null,
+    signs: blank ? null : signs,
   };
 }
 

@@ -104,8 +104,10 @@ function pointBefore(text: string, at: number): number {
   return text.codePointAt(at - (paired ? 2 : 1)) ?? 0;
 }
 
-const spaces: CodePointSet = whiteSpace();
+let spaces: CodePointSet | undefined;
 
 function isSpace(unit: number): boolean {
-  return unit === 0x20 || spaces.has(unit);
+  if (unit === 0x20) return true;
+  spaces ??= whiteSpace();
+  return spaces.has(unit);
 }

@@ -1,6 +1,6 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { openSafetensors, type SafetensorsFile } from '@emloc/checkpoint';
+import { ByteHasher, openSafetensors, type SafetensorsFile } from '@emloc/checkpoint';
 import type { DeviceProfile } from '@emloc/device';
 
 import type { EmulatedLayerReport } from '../job/emulated-layer-report.js';
@@ -16,6 +16,7 @@ import { intactOrNull } from './training-store.js';
  */
 export class DiskFactorStore implements FactorStore {
   readonly #files = new Map<number, Promise<SafetensorsFile>>();
+  readonly #hasher = new ByteHasher();
 
   constructor(
     private readonly folder: string,
@@ -46,6 +47,7 @@ export class DiskFactorStore implements FactorStore {
     await writeTensorFile(
       this.#path(block),
       factorsToRecord({ block, factors, reports }, this.inputs.profile),
+      this.#hasher,
     );
   }
 
@@ -61,6 +63,7 @@ export class DiskFactorStore implements FactorStore {
   async close(): Promise<void> {
     const files = [...this.#files.values()];
     this.#files.clear();
+    await this.#hasher[Symbol.asyncDispose]();
     await Promise.all(files.map(async (file) => (await file).close()));
   }
 

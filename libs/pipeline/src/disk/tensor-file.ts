@@ -1,6 +1,9 @@
-import { createHash } from 'node:crypto';
-import { setImmediate } from 'node:timers/promises';
-import { openSafetensors, writeSafetensors, type SafetensorsFile } from '@emloc/checkpoint';
+import {
+  ByteHasher,
+  openSafetensors,
+  writeSafetensors,
+  type SafetensorsFile,
+} from '@emloc/checkpoint';
 
 import { RecordReader, type RecordTensor, type TensorRecord } from '../records/tensor-record.js';
 
@@ -9,11 +12,14 @@ const checksumAttribute = 'sha256';
 /**
  * Writes a record as a safetensors file, whole or not at all, with a checksum of its data and
  * attributes.
+ * @param hasher whose thread is used; absent: one of this call's own
  */
 export async function writeTensorFile(
   path: string,
   { tensors, attributes }: TensorRecord,
+  hasher?: ByteHasher,
 ): Promise<void> {
+  await using own = new ByteHasher();
   const entries = tensors.map(({ name, shape, dtype, bytes }) => ({
     name,
     shape,
@@ -22,7 +28,7 @@ export async function writeTensorFile(
   }));
   await writeSafetensors(path, entries, {
     ...attributes,
-    [checksumAttribute]: await checksum({ tensors, attributes }),
+    [checksumAttribute]: await checksum({ tensors, attributes }, hasher ?? own),
   });
 }
 
@@ -36,7 +42,8 @@ export async function readTensorFile(path: string): Promise<TensorRecord> {
   const tensors: RecordTensor[] = [];
   for (const name of file.tensors.keys()) tensors.push(await readTensor(file, name));
   const record = { tensors, attributes };
-  if ((await checksum(record)) !== expected)
+  await using hasher = new ByteHasher();
+  if ((await checksum(record, hasher)) !== expected)
     throw new RecordReader(record, path).invalid('its checksum does not match');
   return record;
 }
@@ -49,18 +56,16 @@ async function readTensor(file: SafetensorsFile, name: string): Promise<RecordTe
   return { name, dtype: tensor.dtype as RecordTensor['dtype'], shape: tensor.shape, bytes };
 }
 
-/** Independent of the order of tensors and attributes. Others have their turn between tensors. */
-async function checksum({ tensors, attributes }: TensorRecord): Promise<string> {
-  const hash = createHash('sha256');
+/** Independent of the order of tensors and attributes. */
+function checksum({ tensors, attributes }: TensorRecord, hasher: ByteHasher): Promise<string> {
   const names = (a: readonly [string, unknown], b: readonly [string, unknown]): number =>
     a[0] < b[0] ? -1 : 1;
-  for (const [name, value] of Object.entries(attributes).sort(names))
-    hash.update(JSON.stringify([name, value]));
-  for (const [name, { dtype, shape, bytes }] of tensors
+  const texts = Object.entries(attributes)
+    .sort(names)
+    .map((attribute) => JSON.stringify(attribute));
+  const data = tensors
     .map((tensor) => [tensor.name, tensor] as const)
-    .sort(names)) {
-    await setImmediate();
-    hash.update(JSON.stringify([name, dtype, shape])).update(bytes);
-  }
-  return hash.digest('hex');
+    .sort(names)
+    .flatMap(([name, { dtype, shape, bytes }]) => [JSON.stringify([name, dtype, shape]), bytes]);
+  return hasher.hash([...texts, ...data]);
 }

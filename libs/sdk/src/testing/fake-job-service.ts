@@ -1,49 +1,27 @@
-import { createHash } from 'node:crypto';
-import { EventEmitter, once } from 'node:events';
+import { once } from 'node:events';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
 import { at } from '@emloc/checked';
 import {
   Job_State as State,
-  type Artifact_Kind,
-  type ArtifactSchema,
   type DatasetSchema,
   type DownloadArtifactResponseSchema,
-  type JobEventSchema,
-  type JobSchema,
   type JobService,
   type PlanJobResponseSchema,
   type UploadDatasetRequest,
 } from '@emloc/contracts';
-import { RpcError, toStatus, type CallContext, type Handlers, type RpcCode } from '@emloc/rpc';
+import { RpcError, type CallContext, type Handlers } from '@emloc/rpc';
 import { until } from '@emloc/time/testing';
 
+import {
+  FakeJobs,
+  finalStates,
+  isFinal,
+  sha256Of,
+  type EventInit,
+  type FakeJob,
+} from './fake-jobs.js';
 import { Faults, type Fault, type MethodName } from './faults.js';
-
-type JobInit = MessageInitShape<typeof JobSchema>;
-type EventInit = MessageInitShape<typeof JobEventSchema>;
-type Event = NonNullable<EventInit['event']>;
-
-interface FakeJob {
-  init: JobInit;
-  readonly requestId: string;
-  readonly events: EventInit[];
-  readonly artifacts: {
-    readonly init: MessageInitShape<typeof ArtifactSchema>;
-    readonly bytes: Uint8Array;
-  }[];
-}
-
-/** What a job fails with. */
-export interface JobFailure {
-  readonly code: RpcCode;
-  readonly message: string;
-  readonly reason: string;
-  readonly stage: string;
-  readonly layer: string;
-}
-
-const finalStates: readonly State[] = [State.SUCCEEDED, State.FAILED, State.CANCELLED];
 
 /** Messages of a download have so many bytes. */
 const partBytes = 64 * 1024;
@@ -52,7 +30,7 @@ const partBytes = 64 * 1024;
  * A job service in memory that runs nothing: a test says what happens to a job. It counts the calls
  * that reach it and does to them what `faults` has for them.
  */
-export class FakeJobService implements Handlers<typeof JobService, CallContext> {
+export class FakeJobService extends FakeJobs implements Handlers<typeof JobService, CallContext> {
   readonly faults = new Faults();
   /** Calls of each method that have reached the service. */
   readonly counts: Partial<Record<MethodName, number>> = {};
@@ -67,80 +45,11 @@ export class FakeJobService implements Handlers<typeof JobService, CallContext> 
   plan: MessageInitShape<typeof PlanJobResponseSchema> = {};
   /** Told of every new job, so that a test can play its course. */
   onCreated: (name: string) => void = () => undefined;
-  readonly #jobs = new Map<string, FakeJob>();
-  readonly #changes = new EventEmitter().setMaxListeners(0);
-
   /** @param connection cuts all connections to the server, and tells how many bytes clients got */
   constructor(
     private readonly connection: { readonly cut: () => void; readonly passed: () => number },
-  ) {}
-
-  /** A job that was there before. Returns its name. */
-  addJob(init: JobInit = {}): string {
-    return this.#create(init, '');
-  }
-
-  /** Something happens to a job. */
-  emit(name: string, ...events: readonly Event[]): void {
-    const job = this.#find(name);
-    for (const event of events) {
-      const sequence = BigInt(job.events.length + 1);
-      job.events.push({
-        sequence,
-        time: timestampFromDate(new Date(1_700_000_000_000 + job.events.length)),
-        event,
-      });
-      job.init = { ...job.init, lastEventSequence: sequence };
-      if (event.case === 'stateChanged')
-        job.init = { ...job.init, state: event.value.state, error: event.value.error } as JobInit;
-    }
-    this.#changes.emit('change');
-  }
-
-  /** A job fails as services let it fail. */
-  fail(name: string, { code, message, reason, stage, layer }: JobFailure): void {
-    const error = new RpcError(code, message, { reason, metadata: { stage, layer } });
-    this.emit(name, {
-      case: 'stateChanged',
-      value: { state: State.FAILED, error: toStatus(error) },
-    });
-  }
-
-  /** A job has made a file. `sha256` may be wrong, `path` evil. Returns its name. */
-  addArtifact(
-    name: string,
-    path: string,
-    {
-      bytes,
-      kind,
-      sha256 = sha256Of(bytes),
-    }: { bytes: Uint8Array; kind: Artifact_Kind; sha256?: string },
-  ): string {
-    const { artifacts } = this.#find(name);
-    const artifact = `${name}/artifacts/a${artifacts.length + 1}`;
-    artifacts.push({
-      init: {
-        name: artifact,
-        path,
-        kind,
-        sha256,
-        sizeBytes: BigInt(bytes.length),
-        createTime: timestampFromDate(new Date(0)),
-      },
-      bytes,
-    });
-    return artifact;
-  }
-
-  /** Jobs as they are, to look at. */
-  job(name: string): JobInit {
-    return this.#find(name).init;
-  }
-
-  /** Sets what a job has besides its events. */
-  update(name: string, init: JobInit): void {
-    const job = this.#find(name);
-    job.init = { ...job.init, ...init } as JobInit;
+  ) {
+    super();
   }
 
   createJob: Handlers<typeof JobService, CallContext>['createJob'] = async (
@@ -148,10 +57,10 @@ export class FakeJobService implements Handlers<typeof JobService, CallContext> 
     context,
   ) => {
     await this.#enter('createJob', context);
-    const same = [...this.#jobs.values()].find((known) => known.requestId === requestId);
+    const same = [...this.jobs.values()].find((known) => known.requestId === requestId);
     if (same) return same.init;
     if (!job?.options) throw new RpcError('INVALID_ARGUMENT', 'job.options is required');
-    const name = this.#create(
+    const name = this.create(
       { displayName: job.displayName, options: job.options, merge: job.merge },
       requestId,
     );
@@ -170,7 +79,7 @@ export class FakeJobService implements Handlers<typeof JobService, CallContext> 
   ) => {
     await this.#enter('listJobs', context);
     const state = /^state = (\w+)$/.exec(filter)?.[1];
-    const all = [...this.#jobs.values()]
+    const all = [...this.jobs.values()]
       .map(({ init }) => init)
       .reverse()
       .filter(({ state: own = 0 }) => state === undefined || State[own] === state);
@@ -194,10 +103,10 @@ export class FakeJobService implements Handlers<typeof JobService, CallContext> 
     context,
   ) => {
     await this.#enter('deleteJob', context);
-    if (allowMissing && !this.#jobs.has(name)) return {};
+    if (allowMissing && !this.jobs.has(name)) return {};
     if (!finalStates.includes(this.job(name).state ?? State.QUEUED))
       throw new RpcError('FAILED_PRECONDITION', `${name} is not over`, { reason: 'JOB_NOT_OVER' });
-    this.#jobs.delete(name);
+    this.jobs.delete(name);
     return {};
   };
 
@@ -207,7 +116,7 @@ export class FakeJobService implements Handlers<typeof JobService, CallContext> 
   ) => {
     this.watchedAfter.push(Number(afterSequence));
     return this.#faulty('watchJob', context, (fault) =>
-      this.#events(this.#find(name), Number(afterSequence), { context, fault }),
+      this.#events(this.find(name), Number(afterSequence), { context, fault }),
     );
   };
 
@@ -217,7 +126,7 @@ export class FakeJobService implements Handlers<typeof JobService, CallContext> 
   ) => {
     await this.#enter('listArtifacts', context);
     return pageOf(
-      this.#find(parent).artifacts.map(({ init }) => init),
+      this.find(parent).artifacts.map(({ init }) => init),
       { key: 'artifacts', pageSize: pageSize || 3, pageToken },
     );
   };
@@ -227,7 +136,7 @@ export class FakeJobService implements Handlers<typeof JobService, CallContext> 
     context,
   ) => {
     this.downloadOffsets.push(Number(offsetBytes));
-    const found = this.#find(at(name.split('/artifacts/'), 0)).artifacts.find(
+    const found = this.find(at(name.split('/artifacts/'), 0)).artifacts.find(
       ({ init }) => init.name === name,
     );
     if (!found) throw new RpcError('NOT_FOUND', `no ${name}`);
@@ -261,28 +170,6 @@ export class FakeJobService implements Handlers<typeof JobService, CallContext> 
     if (!options) throw new RpcError('INVALID_ARGUMENT', 'options is required');
     return this.plan;
   };
-
-  #create(init: JobInit, requestId: string): string {
-    const name = `jobs/j${this.#jobs.size + 1}`;
-    this.#jobs.set(name, {
-      init: {
-        state: State.QUEUED,
-        createTime: timestampFromDate(new Date(1_700_000_000_000 + this.#jobs.size)),
-        ...init,
-        name,
-      },
-      requestId,
-      events: [],
-      artifacts: [],
-    });
-    return name;
-  }
-
-  #find(name: string): FakeJob {
-    const job = this.#jobs.get(name);
-    if (!job) throw new RpcError('NOT_FOUND', `no ${name}`, { reason: 'RECORD_NOT_FOUND' });
-    return job;
-  }
 
   async #enter(method: MethodName, { signal }: CallContext): Promise<Fault> {
     this.counts[method] = (this.counts[method] ?? 0) + 1;
@@ -328,18 +215,10 @@ export class FakeJobService implements Handlers<typeof JobService, CallContext> 
   ): AsyncGenerator<EventInit> {
     const skipped = fault.kind === 'skip' ? fault.sequence : null;
     if (after >= job.events.length && job.events.some(isFinal)) return;
-    for (let index = fault.kind === 'repeat' ? Math.max(0, after - fault.events) : after; ;) {
-      for (const event = job.events[index]; event && event === job.events[index]; index += 1) {
-        if (Number(event.sequence) !== skipped) yield event;
-        if (isFinal(event)) return;
-      }
-      if (index < job.events.length) continue;
-      await once(this.#changes, 'change', {
-        signal: AbortSignal.any([context.signal, context.draining]),
-      }).catch(() => {
-        throw new RpcError('UNAVAILABLE', 'the server is closing', { reason: 'SERVER_CLOSING' });
-      });
-    }
+    const from = fault.kind === 'repeat' ? Math.max(0, after - fault.events) : after;
+    const ending = AbortSignal.any([context.signal, context.draining]);
+    for await (const event of this.follow(job, from, ending))
+      if (Number(event.sequence) !== skipped) yield event;
   }
 
   async #receive(
@@ -371,17 +250,6 @@ function payloadBytes(message: unknown): number {
 async function aborted(signal: AbortSignal): Promise<never> {
   if (!signal.aborted) await once(signal, 'abort');
   throw signal.reason;
-}
-
-/** Lower-case hexadecimal. */
-export function sha256Of(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
-}
-
-function isFinal({ event }: EventInit): boolean {
-  return (
-    event?.case === 'stateChanged' && finalStates.includes(event.value.state ?? State.UNSPECIFIED)
-  );
 }
 
 async function* partsOf(

@@ -3,7 +3,7 @@ import { joinedWordCharacters, numeric, oldPunctuation, whiteSpace } from '@emlo
 import type { AlignedText } from '../aligned-text.js';
 import { quote } from '../errors.js';
 import type { JsonPart } from '../json.js';
-import { literalPattern, nodePattern, textPattern } from '../text-pattern.js';
+import { literalPattern, nodePattern, textPattern, type TextPattern } from '../text-pattern.js';
 import { byteLevelSplit, toBytes } from './byte-level.js';
 import { metaspace, metaspaceOptions } from './metaspace.js';
 import type { PreTokenizer } from './pre-tokenizer.js';
@@ -54,7 +54,7 @@ function createStage(part: JsonPart): PreTokenizer {
     case 'Digits':
       return splitAtEach(numeric(), part.get('individual_digits').flag ? 'Isolated' : 'Contiguous');
     case 'Whitespace':
-      return splitAt(wordsAndSigns, 'Removed', true);
+      return splitAt(wordsAndSignsPattern(), 'Removed', true);
     case 'WhitespaceSplit':
       return splitAtEach(whiteSpace(), 'Removed');
     case 'Punctuation':
@@ -79,19 +79,23 @@ function punctuationBehavior(part: JsonPart): (typeof splitBehaviors)[number] {
   return part.value === undefined ? 'Isolated' : part.oneOf(splitBehaviors);
 }
 
-/** `\w+|[^\w\s]+` */
-const wordsAndSigns = nodePattern({
-  kind: 'choice',
-  branches: [joinedWordCharacters(), joinedWordCharacters().union(whiteSpace()).complement()].map(
-    (set) => ({
-      kind: 'repeat',
-      body: { kind: 'set', set },
-      min: 1,
-      max: Infinity,
-      greedy: true,
-    }),
-  ),
-});
+let wordsAndSigns: TextPattern | undefined;
+
+/** `\w+|[^\w\s]+`; made at the first call, since its sets and their table take a while. */
+function wordsAndSignsPattern(): TextPattern {
+  return (wordsAndSigns ??= nodePattern({
+    kind: 'choice',
+    branches: [joinedWordCharacters(), joinedWordCharacters().union(whiteSpace()).complement()].map(
+      (set) => ({
+        kind: 'repeat',
+        body: { kind: 'set', set },
+        min: 1,
+        max: Infinity,
+        greedy: true,
+      }),
+    ),
+  }));
+}
 
 function fixedLength(part: JsonPart): PreTokenizer {
   const length = part.value === undefined ? 5 : part.count;
