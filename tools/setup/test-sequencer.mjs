@@ -19,7 +19,9 @@ export default class TestSequencer extends Sequencer {
   }
 }
 
-/** Whether a file of tests starts whole programs. @param {string} path */
+/** Whether a file of tests starts whole programs; goldens do not. @param {string} path */
 export function startsPrograms(path) {
-  return /[\\/]((tools|services)[\\/][^\\/]+[\\/]test[\\/]|kernels\.spec\.ts$)/.test(path);
+  return /[\\/]((tools|services)[\\/](?!goldens[\\/])[^\\/]+[\\/]test[\\/]|kernels\.spec\.ts$)/.test(
+    path,
+  );
 }

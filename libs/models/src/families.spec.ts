@@ -159,7 +159,8 @@ describe('layoutOf refuses by name', () => {
       });
     }
     const { user, system } = process.cpuUsage(start);
-    expect(user + system).toBeLessThan(1_000_000);
+    // Billions of layers would take minutes, garbage of other suites may take a second.
+    expect(user + system).toBeLessThan(5_000_000);
   });
 
   it('a billion layers, before it makes one', () => {

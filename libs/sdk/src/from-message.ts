@@ -1,7 +1,6 @@
 import { timestampDate, type Timestamp } from '@bufbuild/protobuf/wkt';
 import {
   MergeOptions_Dtype as Dtype,
-  Ending,
   fromTuneOptionsMessage,
   Job_ModelKind as JobModelKind,
   Artifact_Kind as Kind,
@@ -9,20 +8,18 @@ import {
   Job_State as State,
   toTuneOptionsMessage,
   type Artifact as ArtifactMessage,
-  type TrainingCourse as CourseMessage,
   type Dataset as DatasetMessage,
   type JobEvent as JobEventMessage,
   type Job as JobMessage,
   type PlainTuneOptions,
   type PlanJobResponse,
-  type StageReport as StageReportMessage,
   type Status,
   type TuneOptions,
-  type TuneReport as TuneReportMessage,
 } from '@emloc/contracts';
 import { fromStatus } from '@emloc/rpc';
 
 import { EmlocError, toFailure, type Failure } from './errors.js';
+import { fromReport, fromStageReport } from './from-report.js';
 import { fromStage } from './stages.js';
 import type {
   Artifact,
@@ -34,9 +31,6 @@ import type {
   JobState,
   MergeDtype,
   ModelKind,
-  StageReport,
-  TrainingCourse,
-  TuneReport,
 } from './values.js';
 
 const states: Readonly<Partial<Record<State, JobState>>> = Object.freeze({
@@ -213,83 +207,6 @@ export function toOptionsMessage(options: PlainTuneOptions): TuneOptions {
 export function toDtype(dtype: MergeDtype | null): Dtype {
   const values = Object.keys(dtypes).map(Number) as Dtype[];
   return values.find((value) => dtypes[value] === dtype) ?? Dtype.UNSPECIFIED;
-}
-
-function fromReport(report: TuneReportMessage): TuneReport {
-  const {
-    budgetBytes,
-    peakDeviceBytes,
-    stages,
-    validation,
-    correction,
-    emulator,
-    train,
-    refinement,
-    ending,
-  } = report;
-  return {
-    budgetBytes: Number(budgetBytes),
-    peakDeviceBytes: Number(peakDeviceBytes),
-    stages: stages.map((stage) => ({ ...fromStageReport(stage), device: stage.device })),
-    validation: {
-      base: validation?.base ?? Number.NaN,
-      emulator: validation?.emulator ?? null,
-      emulatorTuned: validation?.emulatorTuned ?? null,
-      uncorrected: validation?.uncorrected ?? Number.NaN,
-      corrected: validation?.corrected ?? null,
-      refined: validation?.refined ?? null,
-    },
-    correction: correction ? { chosen: correction.chosen, scores: { ...correction.scores } } : null,
-    emulator: emulator ? fromEmulator(emulator) : null,
-    train: {
-      steps: train?.steps ?? 0,
-      tokens: Number(train?.tokens ?? 0),
-      tokensPerSecond: train?.tokensPerSecond ?? 0,
-      finalLoss: train?.finalLoss ?? Number.NaN,
-    },
-    refinement: refinement ? { steps: refinement.steps, kept: refinement.kept } : null,
-    ending: endings[ending],
-    courses: {
-      train: fromCourse(train?.course),
-      refine: refinement ? fromCourse(refinement.course) : null,
-    },
-  };
-}
-
-const endings: Readonly<Record<Ending, TuneReport['ending']>> = Object.freeze({
-  [Ending.UNSPECIFIED]: null,
-  [Ending.SOUND]: 'sound',
-  [Ending.WORSE]: 'worse',
-  [Ending.DIVERGED]: 'diverged',
-});
-
-function fromCourse(course: CourseMessage | undefined): TrainingCourse {
-  const { curve = [], chosenStep = 0, divergence = '', stoppedEarly = false } = course ?? {};
-  return {
-    curve: curve.length === 0 ? null : curve.map(({ step, loss }) => ({ step, loss })),
-    chosenStep,
-    divergence: divergence === '' ? null : divergence,
-    stoppedEarly,
-  };
-}
-
-function fromEmulator({
-  parameters,
-  originalParameters,
-  worstLayer,
-}: NonNullable<TuneReportMessage['emulator']>): TuneReport['emulator'] {
-  return {
-    parameters: Number(parameters),
-    originalParameters: Number(originalParameters),
-    worstLayer: {
-      name: worstLayer?.name ?? '',
-      relativeError: worstLayer?.relativeError ?? Number.NaN,
-    },
-  };
-}
-
-function fromStageReport({ stage, seconds, peakDeviceBytes }: StageReportMessage): StageReport {
-  return { name: fromStage(stage), seconds, peakDeviceBytes: Number(peakDeviceBytes) };
 }
 
 function fromError(status: Status | undefined): Failure | null {

@@ -37,6 +37,7 @@ describe('startsPrograms', () => {
     ['C:\\repo\\tools\\cli\\test\\serve.spec.ts', true],
     ['/repo/libs/device-cuda/src/kernels.spec.ts', true],
     ['/repo/tools/cli/src/flags.spec.ts', false],
+    ['/repo/tools/goldens/test/families.spec.ts', false],
     ['/repo/libs/rpc/test/calls.spec.ts', false],
   ])('%s: %p', (path, expected) => {
     expect(startsPrograms(path)).toBe(expected);

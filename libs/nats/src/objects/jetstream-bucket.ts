@@ -1,9 +1,4 @@
-import { messageOf } from '@emloc/checked';
-import { JsHeaders, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
-import { Objm, type ObjectInfo } from '@nats-io/obj';
-import { headers } from '@nats-io/transport-node';
-
-import { isConflict, requestTimeoutMs, retryTransient } from '../connection/retry.js';
+import { isConflict } from '../connection/retry.js';
 import { NatsError } from '../errors.js';
 import { countFrom, startOfLast } from './chunk-position.js';
 import { readChunks, type ObjectSink, type ReadSettings } from './chunk-reader.js';
@@ -17,27 +12,26 @@ import type {
   ReadOptions,
   StoredObject,
 } from './object-bucket.js';
-
-/** Of objects whose description does not say it: what client libraries take. */
-const defaultChunkBytes = 128 * 1024;
-
-interface FoundObject {
-  readonly stored: StoredObject;
-  /** Of its description in the stream, which is stored after its chunks. */
-  readonly sequence: number;
-}
+import {
+  ObjectDescriptions,
+  purge,
+  type BucketAccess,
+  type FoundObject,
+} from './object-descriptions.js';
 
 /** A bucket in a stream that is there. */
 export class JetStreamBucket implements ObjectBucket {
+  readonly #descriptions: ObjectDescriptions;
+
   constructor(
     private readonly options: Required<
       Pick<ObjectBucketOptions, 'chunkBytes' | 'windowChunks' | 'stallTimeoutMs'>
     > &
       ObjectBucketOptions,
-    private readonly stream: string,
-    private readonly manager: JetStreamManager,
-    private readonly client: JetStreamClient,
-  ) {}
+    private readonly access: BucketAccess,
+  ) {
+    this.#descriptions = new ObjectDescriptions(access);
+  }
 
   async put(
     name: string,
@@ -70,7 +64,7 @@ export class JetStreamBucket implements ObjectBucket {
         modified: new Date().toISOString(),
         metadata,
       };
-      await this.#publishMeta(stored);
+      await this.#descriptions.publish(stored);
       if (previous) await this.discard(previous.id);
       return stored;
     } catch (error) {
@@ -85,7 +79,7 @@ export class JetStreamBucket implements ObjectBucket {
     sink: ObjectSink,
     { offsetBytes = 0, ...options }: GetOptions = {},
   ): Promise<StoredObject> {
-    const found = await this.#meta(name);
+    const found = await this.#descriptions.find(name);
     if (!found)
       throw new NatsError('OBJECT_NOT_FOUND', `objects: ${this.options.bucket} has no ${name}`);
     const { stored } = found;
@@ -112,34 +106,28 @@ export class JetStreamBucket implements ObjectBucket {
   }
 
   async info(name: string): Promise<StoredObject | undefined> {
-    return (await this.#meta(name))?.stored;
+    return (await this.#descriptions.find(name))?.stored;
   }
 
   async touch(name: string): Promise<StoredObject | undefined> {
     for (;;) {
-      const found = await this.#meta(name);
+      const found = await this.#descriptions.find(name);
       if (!found) return undefined;
       const touched = { ...found.stored, modified: new Date().toISOString() };
       // What was replaced or deleted since stays so.
-      if (await this.#publishMeta(touched, found.sequence).then(() => true, ifReplaced))
+      if (await this.#descriptions.publish(touched, found.sequence).then(() => true, ifReplaced))
         return touched;
     }
   }
 
-  async list(): Promise<StoredObject[]> {
-    const objects = await retryTransient(async () =>
-      (await new Objm(this.options.nats).open(this.options.bucket)).list(),
-    );
-    return objects.filter(({ deleted }) => !deleted).map(toStored);
+  list(): Promise<StoredObject[]> {
+    return this.#descriptions.list();
   }
 
   async delete(name: string, { modified }: { readonly modified?: string } = {}): Promise<boolean> {
-    const found = await this.#meta(name);
+    const found = await this.#descriptions.find(name);
     if (!found || (modified !== undefined && found.stored.modified !== modified)) return false;
-    await this.#purge(
-      this.#metaSubject(name),
-      modified === undefined ? undefined : found.sequence + 1,
-    );
+    await this.#descriptions.remove(name, modified === undefined ? undefined : found.sequence + 1);
     // Somebody has touched it in between.
     if (modified !== undefined && (await this.info(name))?.id === found.stored.id) return false;
     await this.discard(found.stored.id);
@@ -147,12 +135,12 @@ export class JetStreamBucket implements ObjectBucket {
   }
 
   async discard(id: string): Promise<void> {
-    await this.#purge(this.#chunkSubject(id));
+    await purge(this.access, this.#chunkSubject(id));
   }
 
   async sweepOrphans(minAgeMs = 60 * 60_000): Promise<number> {
     const referenced = new Set((await this.list()).map(({ id }) => id));
-    const { state } = await this.manager.streams.info(this.stream, {
+    const { state } = await this.access.manager.streams.info(this.access.stream, {
       subjects_filter: this.#chunkSubject('*'),
     });
     const ids = Object.keys(state.subjects ?? {})
@@ -160,7 +148,7 @@ export class JetStreamBucket implements ObjectBucket {
       .filter((id) => !referenced.has(id));
     let swept = 0;
     for (const id of ids) {
-      const last = await this.manager.streams.getMessage(this.stream, {
+      const last = await this.access.manager.streams.getMessage(this.access.stream, {
         last_by_subj: this.#chunkSubject(id),
       });
       if (!last || Date.now() - last.time.getTime() < minAgeMs) continue;
@@ -182,9 +170,9 @@ export class JetStreamBucket implements ObjectBucket {
     const skippedChunks = Math.floor(offsetBytes / chunkBytes);
     if (offsetBytes === 0) return undefined;
     if (skippedChunks === 0) return { offsetBytes, skippedChunks, chunkBytes, sequence: 1 };
-    const at = { stream: this.stream, subject: this.#chunkSubject(id) };
+    const at = { stream: this.access.stream, subject: this.#chunkSubject(id) };
     const sequence = await startOfLast(chunks - skippedChunks, end, (start) =>
-      countFrom(this.manager, at, start),
+      countFrom(this.access.manager, at, start),
     );
     if (sequence === null)
       throw new NatsError(
@@ -204,7 +192,7 @@ export class JetStreamBucket implements ObjectBucket {
     return readChunks(
       {
         lane,
-        stream: this.stream,
+        stream: this.access.stream,
         subject: this.#chunkSubject(id),
         name,
         byteLength,
@@ -218,70 +206,8 @@ export class JetStreamBucket implements ObjectBucket {
     );
   }
 
-  /** @param before only messages of lower sequence */
-  async #purge(filter: string, before?: number): Promise<void> {
-    await retryTransient(() =>
-      this.manager.streams.purge(this.stream, {
-        filter,
-        ...(before === undefined ? {} : { seq: before }),
-      }),
-    );
-  }
-
-  async #meta(name: string): Promise<FoundObject | undefined> {
-    const message = await retryTransient(() =>
-      this.manager.streams.getMessage(this.stream, { last_by_subj: this.#metaSubject(name) }),
-    );
-    const info = message?.json<ObjectInfo>();
-    return message && info && !info.deleted
-      ? { stored: toStored(info), sequence: message.seq }
-      : undefined;
-  }
-
-  /** @param replaces sequence of the message that must be the newest of this name */
-  async #publishMeta(
-    { name, id, byteLength, chunks, chunkBytes, digest, modified, metadata }: StoredObject,
-    replaces?: number,
-  ): Promise<void> {
-    const info = {
-      name,
-      description: '',
-      metadata,
-      bucket: this.options.bucket,
-      nuid: id,
-      size: byteLength,
-      chunks,
-      mtime: modified,
-      digest,
-      deleted: false,
-      options: { max_chunk_size: chunkBytes },
-    };
-    const rollup = headers();
-    rollup.set(JsHeaders.RollupHdr, JsHeaders.RollupValueSubject);
-    try {
-      await retryTransient(() =>
-        this.client.publish(this.#metaSubject(name), JSON.stringify(info), {
-          headers: rollup,
-          timeout: requestTimeoutMs,
-          ...(replaces === undefined ? {} : { expect: { lastSubjectSequence: replaces } }),
-        }),
-      );
-    } catch (cause) {
-      throw new NatsError(
-        'OBJECT_WRITE_FAILED',
-        `objects: ${name} was uploaded but could not be named: ${messageOf(cause)}`,
-        { cause },
-      );
-    }
-  }
-
   #chunkSubject(id: string): string {
     return `$O.${this.options.bucket}.C.${id}`;
-  }
-
-  #metaSubject(name: string): string {
-    const encoded = Buffer.from(name, 'utf8').toString('base64url');
-    return `$O.${this.options.bucket}.M.${encoded.padEnd(Math.ceil(encoded.length / 4) * 4, '=')}`;
   }
 }
 
@@ -289,28 +215,6 @@ export class JetStreamBucket implements ObjectBucket {
 function ifReplaced(error: unknown): false {
   if (error instanceof NatsError && isConflict(error.cause)) return false;
   throw error;
-}
-
-function toStored({
-  name,
-  nuid,
-  size,
-  chunks,
-  digest,
-  mtime,
-  metadata,
-  options,
-}: ObjectInfo): StoredObject {
-  return {
-    name,
-    id: nuid,
-    byteLength: size,
-    chunks,
-    chunkBytes: options?.max_chunk_size ?? defaultChunkBytes,
-    digest,
-    modified: mtime,
-    metadata: metadata ?? {},
-  };
 }
 
 function randomId(): string {

@@ -19,11 +19,11 @@ export async function openObjectBucket(options: ObjectBucketOptions): Promise<Ob
       ...(options.replicas === undefined ? {} : { replicas: options.replicas }),
     });
     const { streamInfo } = await store.status();
+    const { nats, bucket } = options;
+    const stream = streamInfo.config.name;
     return new JetStreamBucket(
       { ...defaults, ...options },
-      streamInfo.config.name,
-      manager,
-      jetstream(options.nats),
+      { nats, bucket, stream, manager, client: jetstream(nats) },
     );
   } catch (cause) {
     throw new NatsError(

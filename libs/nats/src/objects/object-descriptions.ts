@@ -1,0 +1,138 @@
+import { messageOf } from '@emloc/checked';
+import { JsHeaders, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
+import { Objm, type ObjectInfo } from '@nats-io/obj';
+import { headers, type NatsConnection } from '@nats-io/transport-node';
+
+import { requestTimeoutMs, retryTransient } from '../connection/retry.js';
+import { NatsError } from '../errors.js';
+import type { StoredObject } from './object-bucket.js';
+
+/** Of objects whose description does not say it: what client libraries take. */
+const defaultChunkBytes = 128 * 1024;
+
+export interface FoundObject {
+  readonly stored: StoredObject;
+  /** Of its description in the stream, which is stored after its chunks. */
+  readonly sequence: number;
+}
+
+/** Where a bucket's messages are. */
+export interface BucketAccess {
+  readonly nats: NatsConnection;
+  readonly bucket: string;
+  readonly stream: string;
+  readonly manager: JetStreamManager;
+  readonly client: JetStreamClient;
+}
+
+/** What a bucket has of each object besides its chunks, as client libraries write it. */
+export class ObjectDescriptions {
+  constructor(private readonly access: BucketAccess) {}
+
+  /** The newest of a name, where that is there. */
+  async find(name: string): Promise<FoundObject | undefined> {
+    const message = await retryTransient(() =>
+      this.access.manager.streams.getMessage(this.access.stream, {
+        last_by_subj: this.#subject(name),
+      }),
+    );
+    const info = message?.json<ObjectInfo>();
+    return message && info && !info.deleted
+      ? { stored: toStored(info), sequence: message.seq }
+      : undefined;
+  }
+
+  /**
+   * Names an object whose chunks are stored.
+   * @param replaces sequence of the message that must be the newest of this name
+   * @throws NatsError OBJECT_WRITE_FAILED
+   */
+  async publish(
+    { name, id, byteLength, chunks, chunkBytes, digest, modified, metadata }: StoredObject,
+    replaces?: number,
+  ): Promise<void> {
+    const info = {
+      name,
+      description: '',
+      metadata,
+      bucket: this.access.bucket,
+      nuid: id,
+      size: byteLength,
+      chunks,
+      mtime: modified,
+      digest,
+      deleted: false,
+      options: { max_chunk_size: chunkBytes },
+    };
+    const rollup = headers();
+    rollup.set(JsHeaders.RollupHdr, JsHeaders.RollupValueSubject);
+    try {
+      await retryTransient(() =>
+        this.access.client.publish(this.#subject(name), JSON.stringify(info), {
+          headers: rollup,
+          timeout: requestTimeoutMs,
+          ...(replaces === undefined ? {} : { expect: { lastSubjectSequence: replaces } }),
+        }),
+      );
+    } catch (cause) {
+      throw new NatsError(
+        'OBJECT_WRITE_FAILED',
+        `objects: ${name} was uploaded but could not be named: ${messageOf(cause)}`,
+        { cause },
+      );
+    }
+  }
+
+  async list(): Promise<StoredObject[]> {
+    const objects = await retryTransient(async () =>
+      (await new Objm(this.access.nats).open(this.access.bucket)).list(),
+    );
+    return objects.filter(({ deleted }) => !deleted).map(toStored);
+  }
+
+  /** @param before only where it has a lower sequence */
+  async remove(name: string, before?: number): Promise<void> {
+    await purge(this.access, this.#subject(name), before);
+  }
+
+  #subject(name: string): string {
+    const encoded = Buffer.from(name, 'utf8').toString('base64url');
+    return `$O.${this.access.bucket}.M.${encoded.padEnd(Math.ceil(encoded.length / 4) * 4, '=')}`;
+  }
+}
+
+/** @param before only messages of lower sequence */
+export async function purge(
+  { manager, stream }: BucketAccess,
+  filter: string,
+  before?: number,
+): Promise<void> {
+  await retryTransient(() =>
+    manager.streams.purge(stream, {
+      filter,
+      ...(before === undefined ? {} : { seq: before }),
+    }),
+  );
+}
+
+function toStored({
+  name,
+  nuid,
+  size,
+  chunks,
+  digest,
+  mtime,
+  metadata,
+  options,
+}: ObjectInfo): StoredObject {
+  return {
+    name,
+    id: nuid,
+    byteLength: size,
+    chunks,
+    chunkBytes: options?.max_chunk_size ?? defaultChunkBytes,
+    digest,
+    modified: mtime,
+    metadata: metadata ?? {},
+  };
+}
