@@ -101,7 +101,7 @@ describe('a block', () => {
     const fixture = new BlockFixture(twoLinears(), { adapted: ['first', 'second'], dora: true });
     const output = infer(fixture.program, fixture.bind(false), fixture.inputs());
     const actual = (await fixture.device.download(output)) as Float32Array;
-    const expected = fixture.mergedOutputs(['first', 'second']);
+    const expected = Float32Array.from(fixture.mergedOutputs(['first', 'second']));
     expect(largest(actual.map((value, index) => value - at(expected, index)))).toBeLessThan(
       1e-5 * largest(expected),
     );

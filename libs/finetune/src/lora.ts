@@ -9,6 +9,8 @@ export interface LoraConfig {
   readonly rank: number;
   readonly alpha: number;
   readonly useRslora: boolean;
+  /** Whether layers have magnitudes (DoRA). Default: no. */
+  readonly useDora?: boolean;
   /**
    * Regular expression that must match the whole module path; null: every linear layer that the
    * model has adapted by default.
@@ -78,7 +80,8 @@ function invalidTargets(targets: string | null, reason: string, cause?: unknown)
 }
 
 /**
- * A fresh adapter: A random, B zero. Each layer draws from a random stream of its own, so the
+ * A fresh adapter: A random, B zero, magnitudes of DoRA zero until they are the norms of the
+ * weights' rows. Each layer draws from a random stream of its own, so the
  * values of one do not depend on which others are adapted.
  */
 export function initialAdapter(layout: ModelLayout, config: LoraConfig, seed: number): LoraAdapter {
@@ -112,7 +115,9 @@ function adapterOf(
     [...adapted].map(([path, linear]) => {
       const { inFeatures, outFeatures } = linear;
       const b = new Float32Array(outFeatures * config.rank);
-      return [path, { a: valuesOfA(path, linear), b, inFeatures, outFeatures }];
+      const magnitude = config.useDora ? new Float32Array(outFeatures) : undefined;
+      const sizes = { inFeatures, outFeatures };
+      return [path, { a: valuesOfA(path, linear), b, ...(magnitude && { magnitude }), ...sizes }];
     }),
   );
   const targetModules = [

@@ -13,7 +13,7 @@ export function hasMagnitude(adapter: AdapterBinding | null): adapter is DoraBin
 }
 
 /** What the forward leaves of a linear with a magnitude. */
-interface DoraAuxiliaries {
+export interface DoraAuxiliaries {
   /** (N, out): x Wᵀ + s · (x Aᵀ) Bᵀ */
   readonly sum: Tensor;
   /** (out) float32: of the rows of W + s · B A */

@@ -1,7 +1,7 @@
-import type { LoraAdapter } from '@emloc/checkpoint';
+import { layerParameters, type LoraAdapter } from '@emloc/checkpoint';
 
 export function isFiniteAdapter({ layers }: LoraAdapter): boolean {
-  return [...layers.values()].every(({ a, b }) => isFiniteArray(a) && isFiniteArray(b));
+  return [...layers.values()].every((layer) => layerParameters(layer).every(isFiniteArray));
 }
 
 function isFiniteArray(values: Float32Array): boolean {
@@ -18,12 +18,16 @@ const largestSound = 1e15;
 
 export function isSoundAdapter({ layers }: LoraAdapter): boolean {
   const isSound = (value: number): boolean => Math.abs(value) <= largestSound;
-  return [...layers.values()].every(({ a, b }) => a.every(isSound) && b.every(isSound));
+  return [...layers.values()].every((layer) =>
+    layerParameters(layer).every((values) => values.every(isSound)),
+  );
 }
 
 /** What is said of an adapter that changes nothing in some of its layers; null: nothing. */
 export function zeroLayersNotice({ layers }: LoraAdapter): string | null {
-  const zero = [...layers].filter(([, { b }]) => b.every((value) => value === 0));
+  const zero = [...layers].filter(
+    ([, { b, magnitude }]) => !magnitude && b.every((value) => value === 0),
+  );
   const [first] = zero;
   if (!first) return null;
   return zero.length === layers.size
