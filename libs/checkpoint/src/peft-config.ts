@@ -23,8 +23,8 @@ export interface PeftConfig {
 }
 
 /**
- * adapter_config.json as PEFT writes it for LoRA and DoRA, keys sorted. Unset options are written too,
- * as PEFT does.
+ * adapter_config.json as PEFT writes it for LoRA and DoRA, keys sorted. Unset options are written
+ * too, as PEFT does.
  */
 export function peftConfigText(
   adapter: LoraAdapter,

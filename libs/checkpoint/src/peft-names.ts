@@ -25,8 +25,8 @@ export function parseLoraTensorName(
 }
 
 /**
- * The base's tensor that a name stands for which is no part of a layer: PEFT saves copies of the embedding
- * and the head where one of them is adapted or the vocabulary was resized. null: none.
+ * The base's tensor that a name stands for which is no part of a layer: PEFT saves copies of the
+ * embedding and the head where one of them is adapted or the vocabulary was resized. null: none.
  */
 export function parseCopyName(name: string): string | null {
   if (!name.startsWith(prefix) || !name.endsWith('.weight') || name.includes('.lora_')) return null;

@@ -25,9 +25,9 @@ import type { BackwardContext, ForwardContext } from './operation.js';
 
 /**
  * y = x Wᵀ + bias + s · (x Aᵀ) Bᵀ (LoRA, arXiv 2106.09685), in training with dropout on what A
- * sees; with a magnitude (DoRA, arXiv 2402.09353) all but the bias is scaled then. The frozen weight
- * has no gradient. The adapter's product comes first where it can, since the large product that
- * follows adds to it at no cost.
+ * sees; with a magnitude (DoRA, arXiv 2402.09353) all but the bias is scaled then. The frozen
+ * weight has no gradient. The adapter's product comes first where it can, since the large product
+ * that follows adds to it at no cost.
  */
 export function linear(block: ProgramBuilder, x: Value, declaration: LinearDeclaration): Value {
   block.linear(x, declaration);

@@ -13,8 +13,8 @@ import { writeGguf, type GgufTensor } from './write-gguf.js';
  * llama.cpp scales a layer by `adapter.lora.alpha` / its rank; what else rsLoRA and alphas of
  * layers make of it is multiplied into B.
  * @param model folder of the base model, whose config.json says class and heads
- * @throws CheckpointError CHECKPOINT_ADAPTER_UNSUPPORTED for DoRA and for a class or a module that llama.cpp has
- * otherwise, CHECKPOINT_INVALID_CONFIG
+ * @throws CheckpointError CHECKPOINT_ADAPTER_UNSUPPORTED for DoRA and for a class or a module that
+ * llama.cpp has otherwise, CHECKPOINT_INVALID_CONFIG
  */
 export async function writeGgufAdapter(
   path: string,

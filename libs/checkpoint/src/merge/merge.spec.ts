@@ -23,8 +23,8 @@ import { mergeCheckpoint, type MergeProgress } from './merge.js';
 const dtypes = ['float32', 'bfloat16', 'float16'] as const satisfies readonly FloatDType[];
 
 /**
- * W + s · B A by the definition, of DoRA with the magnitude as norm of each row, one element at a time in float64, from the weights as they are
- * stored.
+ * W + s · B A by the definition, of DoRA with the magnitude as norm of each row, one element at a
+ * time in float64, from the weights as they are stored.
  */
 function expectedBytes(
   name: string,

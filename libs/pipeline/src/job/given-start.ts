@@ -30,7 +30,8 @@ type Shape = Pick<TuneOptions, 'rank' | 'alpha' | 'useRslora' | 'useDora' | 'tar
 /**
  * Reads the adapter of `initAdapter`, of PEFT's layout or a diffusion model's, and from it what the
  * job does not say of rank, alpha, rsLoRA, DoRA and targets; null: the job begins with a fresh one.
- * @throws CheckpointError for what is no LoRA or DoRA of this model (saved modules, other sizes); PipelineError PIPELINE_INVALID_OPTION naming what differs from the job's
+ * @throws CheckpointError for what is no LoRA or DoRA of this model (saved modules, other sizes);
+ * PipelineError PIPELINE_INVALID_OPTION naming what differs from the job's
  */
 export async function readGivenStart<O extends TuneOptions>(
   options: O,
