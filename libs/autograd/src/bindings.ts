@@ -17,7 +17,10 @@ export type LinearWeights =
       readonly adapterAt?: number | null;
     };
 
-/** A LoRA adapter on a linear layer: y += scale · (x Aᵀ) Bᵀ. */
+/**
+ * A LoRA adapter on a linear layer: y += scale · (x Aᵀ) Bᵀ. With a magnitude (DoRA) each output is
+ * then scaled, bias aside, so that the row of W + scale · B A behind it has that norm.
+ */
 export interface AdapterBinding {
   readonly rank: number;
   readonly scale: number;
@@ -25,10 +28,17 @@ export interface AdapterBinding {
   readonly a: Tensor;
   /** (out, rank), compute dtype */
   readonly b: Tensor;
+  /** (out) float32; null: plain LoRA. Only where the weight is whole. */
+  readonly magnitude: Tensor | null;
   /**
-   * Accumulated into by the backward: float32, shapes of a and b. Null where nothing is trained.
+   * Accumulated into by the backward: float32, shapes of a, b and magnitude. Null where nothing is
+   * trained.
    */
-  readonly gradients: { readonly a: Tensor; readonly b: Tensor } | null;
+  readonly gradients: {
+    readonly a: Tensor;
+    readonly b: Tensor;
+    readonly magnitude: Tensor | null;
+  } | null;
 }
 
 /** What an adapter's A sees of its input while it is trained: x · mask / (1 − probability). */

@@ -1,3 +1,5 @@
+import { at } from '@emloc/checked';
+
 import {
   expectGradients,
   forward,
@@ -47,6 +49,13 @@ describe('gradients agree with finite differences', () => {
       decoderBlock,
       { adapted: everything, lowRank: everything, lent: true },
     ],
+    ['two linears with magnitudes', twoLinears, { adapted: ['first', 'second'], dora: true }],
+    ['a decoder block with magnitudes', decoderBlock, { adapted: everything, dora: true }],
+    [
+      'a decoder block with magnitudes, some adapted, with dropout',
+      decoderBlock,
+      { adapted: ['q', 'v', 'down'], dora: true, dropout: 0.4 },
+    ],
     ['two linears with dropout', twoLinears, { adapted: ['first', 'second'], dropout: 0.4 }],
     ['a decoder block with dropout', decoderBlock, { adapted: everything, dropout: 0.4 }],
     [
@@ -86,6 +95,37 @@ describe('a block', () => {
     const dropped = await run(0.4);
     expect(await run(0.4)).toEqual(dropped);
     expect(await run(0)).not.toEqual(dropped);
+  });
+
+  it('gives the output of the weights that DoRA stands for', async () => {
+    const fixture = new BlockFixture(twoLinears(), { adapted: ['first', 'second'], dora: true });
+    const output = infer(fixture.program, fixture.bind(false), fixture.inputs());
+    const actual = (await fixture.device.download(output)) as Float32Array;
+    const expected = Float32Array.from(fixture.mergedOutputs(['first', 'second']));
+    expect(largest(actual.map((value, index) => value - at(expected, index)))).toBeLessThan(
+      1e-5 * largest(expected),
+    );
+    output.dispose();
+    await fixture.close();
+  });
+
+  it('refuses magnitudes where a weight is its factors', async () => {
+    const fixture = new BlockFixture(twoLinears(), { adapted: ['first'], dora: true });
+    const bindings = fixture.bind(false);
+    const factors = fixture.upload(new Float32Array(6 * 8), [6, 8]);
+    const linear: typeof bindings.linear = (name) =>
+      name === 'first'
+        ? {
+            kind: 'lowRank',
+            u: fixture.upload(new Float32Array(36), [6, 6]),
+            v: factors,
+            bias: null,
+          }
+        : bindings.linear(name);
+    expect(() => infer(fixture.program, { ...bindings, linear }, fixture.inputs())).toThrow(
+      'DoRA needs a whole weight',
+    );
+    await fixture.close();
   });
 
   it('gives the output that adapters beside the factors give when they are part of them', async () => {

@@ -88,6 +88,8 @@ export interface BlockOptions {
   readonly lowRank?: readonly string[];
   /** Probability of dropout on what adapters see. Default: 0 */
   readonly dropout?: number;
+  /** Whether adapters have magnitudes. Default: no */
+  readonly dora?: boolean;
   /** Whether the factors of low rank hold the adapters. */
   readonly lent?: boolean;
   /** Offsets of row layouts that differ from `offsets`. */
@@ -111,6 +113,8 @@ export class BlockFixture {
   /** Streams of integers that the program reads. */
   readonly integerStreams = new Map<string, readonly number[]>();
   readonly #shapes = new Map<string, readonly number[]>();
+  /** Norms of the rows of W + s · B A as the fixture begins, by linear. */
+  readonly #norms = new Map<string, Float64Array>();
   readonly #owned: Tensor[] = [];
 
   constructor(
@@ -136,9 +140,10 @@ export class BlockFixture {
     return this.program.parameters.filter(({ name }) => !names.has(name));
   }
 
-  /** Names of what is differentiated: the adapters' matrices. */
+  /** Names of what is differentiated: the adapters' matrices and magnitudes. */
   get parameters(): readonly string[] {
-    return this.options.adapted.flatMap((name) => [`${name}.A`, `${name}.B`]);
+    const parts = this.options.dora ? ['A', 'B', 'M'] : ['A', 'B'];
+    return this.options.adapted.flatMap((name) => parts.map((part) => `${name}.${part}`));
   }
 
   /** Puts the present host values on the device. */
@@ -200,6 +205,36 @@ export class BlockFixture {
     );
   }
 
+  /**
+   * Outputs of linears in a row whose weights are m ⊙ (W + s · B A) / ‖W + s · B A‖, in float64.
+   */
+  mergedOutputs(linears: readonly string[]): Float64Array {
+    let x = Float64Array.from(get(this.host, 'x'));
+    for (const name of linears) {
+      const [w, a, b, m] = ['weight', 'A', 'B', 'M'].map((part) =>
+        get(this.host, `${name}.${part}`),
+      ) as [Float32Array, Float32Array, Float32Array, Float32Array];
+      const [norms, bias] = [this.#normsOf(name), this.host.get(`${name}.bias`)];
+      const [columns, outs] = [a.length / rank, m.length];
+      const merged = w.map((value, index) => {
+        const [row, column] = [Math.floor(index / columns), index % columns];
+        let sum = value;
+        for (let k = 0; k < rank; k += 1)
+          sum += adapterScale * at(b, row * rank + k) * at(a, k * columns + column);
+        return (sum * at(m, row)) / at(norms, row);
+      });
+      const input = x;
+      x = Float64Array.from({ length: (input.length / columns) * outs }, (_, index) => {
+        const [row, out] = [Math.floor(index / outs), index % outs];
+        let sum = bias ? at(bias, out) : 0;
+        for (let column = 0; column < columns; column += 1)
+          sum += at(input, row * columns + column) * at(merged, out * columns + column);
+        return sum;
+      });
+    }
+    return x;
+  }
+
   /** Frees what was bound; `liveTensors` counts only what the engine left. */
   release(): void {
     for (const tensor of this.#owned.splice(0)) tensor.dispose();
@@ -234,6 +269,48 @@ export class BlockFixture {
     if (bias) this.#define(`${name}.bias`, [outFeatures], seed + 2);
     this.#define(`${name}.A`, [rank, inFeatures], seed + 3);
     this.#define(`${name}.B`, [outFeatures, rank], seed + 4);
+    if (!this.options.dora) return;
+    this.#define(`${name}.M`, [outFeatures], seed + 5);
+    const norms = this.#normsOf(name);
+    this.#norms.set(name, norms);
+    // Near the norms, as they are in training.
+    this.host.set(
+      `${name}.M`,
+      get(this.host, `${name}.M`).map((value, row) => (1 + value) * at(norms, row)),
+    );
+  }
+
+  /** Of the present rows of W + s · B A. */
+  #normsOf(name: string): Float64Array {
+    const [w, a, b] = ['weight', 'A', 'B'].map((part) => get(this.host, `${name}.${part}`)) as [
+      Float32Array,
+      Float32Array,
+      Float32Array,
+    ];
+    const columns = a.length / rank;
+    return Float64Array.from({ length: b.length / rank }, (_, row) => {
+      let sum = 0;
+      for (let column = 0; column < columns; column += 1) {
+        let value = at(w, row * columns + column);
+        for (let k = 0; k < rank; k += 1)
+          value += adapterScale * at(b, row * rank + k) * at(a, k * columns + column);
+        sum += value * value;
+      }
+      return Math.sqrt(sum);
+    });
+  }
+
+  /**
+   * The magnitude as it is bound: by how much the norms differ from those at the beginning is
+   * multiplied in, so that differences are those of norms that are constants.
+   */
+  #magnitude(name: string): Tensor | null {
+    const start = this.#norms.get(name);
+    if (!start) return null;
+    const now = this.#normsOf(name);
+    const values = get(this.host, `${name}.M`);
+    const bound = values.map((value, row) => (value * at(now, row)) / at(start, row));
+    return this.upload(bound, [bound.length]);
   }
 
   #weights(linear: LinearSpec): LinearWeights {
@@ -275,13 +352,14 @@ export class BlockFixture {
 
   #adapter(name: string, written: Map<string, Tensor> | null): AdapterBinding {
     const [a, b] = [this.tensor(`${name}.A`), this.tensor(`${name}.B`)];
-    if (!written) return { rank, scale: adapterScale, a, b, gradients: null };
-    const gradients = {
-      a: this.upload(new Float32Array(a.size), a.shape),
-      b: this.upload(new Float32Array(b.size), b.shape),
-    };
+    const binding = { rank, scale: adapterScale, a, b, magnitude: this.#magnitude(name) };
+    if (!written) return { ...binding, gradients: null };
+    const zeros = ({ size, shape }: Tensor) => this.upload(new Float32Array(size), shape);
+    const magnitude = binding.magnitude && zeros(binding.magnitude);
+    const gradients = { a: zeros(a), b: zeros(b), magnitude };
     written.set(`${name}.A`, gradients.a).set(`${name}.B`, gradients.b);
-    return { rank, scale: adapterScale, a, b, gradients };
+    if (magnitude) written.set(`${name}.M`, magnitude);
+    return { ...binding, gradients };
   }
 
   #sequences(starts: readonly number[]): SequenceLayout {

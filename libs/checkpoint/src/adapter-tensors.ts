@@ -18,10 +18,12 @@ export interface LayerNumbersOf {
 export interface LayerNames {
   nameOf(path: string, matrix: 'a' | 'b'): string;
   readonly ranksFrom: string;
+  /** Name of a layer's magnitude, where the file is of DoRA. */
+  readonly magnitudeOf?: ((path: string) => string) | null;
 }
 
 /**
- * A and B of one layer, widened to float32.
+ * A, B and, of DoRA, the magnitude of one layer, widened to float32.
  * @throws CheckpointError CHECKPOINT_ADAPTER_INVALID, CHECKPOINT_ADAPTER_UNSUPPORTED,
  * CHECKPOINT_NOT_FINITE
  */
@@ -35,6 +37,7 @@ export async function readLayer(
     alphas,
     nameOf,
     ranksFrom,
+    magnitudeOf = null,
   }: LayerNumbersOf & LayerNames,
 ): Promise<LoraLayer> {
   const rank = ranks(path) ?? common;
@@ -49,6 +52,7 @@ export async function readLayer(
   return {
     a: await readFloats(file, nameOf(path, 'a')),
     b: await readFloats(file, nameOf(path, 'b')),
+    ...(magnitudeOf && { magnitude: await readVector(file, magnitudeOf(path)) }),
     inFeatures,
     outFeatures,
     ...(rank !== common && { rank }),
@@ -66,6 +70,18 @@ function matrixShape(file: SafetensorsFile, name: string): readonly [number, num
       `${quoted(name)} has shape [${tensor.shape.join(', ')}], not two dimensions`,
     );
   return [rows, columns];
+}
+
+/** Sizes are compared with the layer's where the adapter is whole. */
+async function readVector(file: SafetensorsFile, name: string): Promise<Float32Array> {
+  const tensor = file.tensors.get(name);
+  if (!tensor) throw invalidAdapter(file, `lacks ${quoted(name)}`);
+  if (tensor.shape.length !== 1)
+    throw invalidAdapter(
+      file,
+      `${quoted(name)} has shape [${tensor.shape.join(', ')}], not one dimension`,
+    );
+  return await readFloats(file, name);
 }
 
 /** A tensor in float32. @throws CheckpointError as `readLayer` */

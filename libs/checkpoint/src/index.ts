@@ -16,6 +16,8 @@ export {
 } from './flux/diffusion-place.js';
 export {
   adapterScale,
+  isDora,
+  layerParameters,
   layerRank,
   layerScale,
   type LoraAdapter,

@@ -6,6 +6,8 @@ import { areWithin } from './within.js';
 export interface LoraLayer {
   readonly a: Float32Array;
   readonly b: Float32Array;
+  /** (out): DoRA's norm of each row of W + s · B A (arXiv 2402.09353); absent: plain LoRA. */
+  readonly magnitude?: Float32Array;
   readonly inFeatures: number;
   readonly outFeatures: number;
   /** Where they differ from the adapter's own. */
@@ -13,7 +15,10 @@ export interface LoraLayer {
   readonly alpha?: number;
 }
 
-/** A LoRA adapter in host memory: y += s · (x Aᵀ) Bᵀ for each adapted linear layer. */
+/**
+ * A LoRA adapter in host memory: y += s · (x Aᵀ) Bᵀ for each adapted linear layer, or, where the
+ * layers have magnitudes, DoRA.
+ */
 export interface LoraAdapter {
   readonly rank: number;
   readonly alpha: number;
@@ -45,6 +50,20 @@ export function adapterScale({
   return alpha / (useRslora ? Math.sqrt(rank) : rank);
 }
 
+/** Whether an adapter is DoRA: all of its layers have magnitudes, or none has. */
+export function isDora({ layers }: Pick<LoraAdapter, 'layers'>): boolean {
+  return [...layers.values()].some(({ magnitude }) => magnitude !== undefined);
+}
+
+/** What is trained of a layer: A, B and, of DoRA, the magnitude. */
+export function layerParameters({
+  a,
+  b,
+  magnitude,
+}: Pick<LoraLayer, 'a' | 'b' | 'magnitude'>): readonly Float32Array[] {
+  return magnitude ? [a, b, magnitude] : [a, b];
+}
+
 /** Rank of one layer of an adapter. */
 export function layerRank({ rank }: Pick<LoraAdapter, 'rank'>, layer: LoraLayer): number {
   return layer.rank ?? rank;
@@ -68,6 +87,8 @@ export function assertAdapter(adapter: LoraAdapter): void {
     const { alpha = adapter.alpha } = layer;
     assertNumbers({ rank: layerRank(adapter, layer), alpha }, `layer ${quoted(path)}: `);
     assertLayer(path, layer, layerRank(adapter, layer));
+    if ((layer.magnitude !== undefined) !== isDora(adapter))
+      throw invalid(`layer ${quoted(path)} has no magnitude, as others have`);
   }
 }
 
@@ -98,11 +119,8 @@ export function assertFitsModel(adapter: LoraAdapter, linearModules: LinearModul
   }
 }
 
-function assertLayer(
-  path: string,
-  { a, b, inFeatures, outFeatures }: LoraLayer,
-  rank: number,
-): void {
+function assertLayer(path: string, layer: LoraLayer, rank: number): void {
+  const { a, b, magnitude, inFeatures, outFeatures } = layer;
   if (a.length !== rank * inFeatures)
     throw invalid(
       `layer ${quoted(path)}: A has ${a.length} values, rank ${rank} x ${inFeatures} inputs needs ${rank * inFeatures}`,
@@ -111,7 +129,11 @@ function assertLayer(
     throw invalid(
       `layer ${quoted(path)}: B has ${b.length} values, ${outFeatures} outputs x rank ${rank} needs ${outFeatures * rank}`,
     );
-  if (!areWithin(a, Number.MAX_VALUE) || !areWithin(b, Number.MAX_VALUE))
+  if (magnitude && magnitude.length !== outFeatures)
+    throw invalid(
+      `layer ${quoted(path)}: the magnitude has ${magnitude.length} values, there are ${outFeatures} outputs`,
+    );
+  if (!layerParameters(layer).every((values) => areWithin(values, Number.MAX_VALUE)))
     throw invalid(`layer ${quoted(path)} has values that are not finite`);
 }
 

@@ -1,7 +1,7 @@
 import { at } from '@emloc/checked';
 
 import { CheckpointError, quoted } from './errors.js';
-import type { LinearModules, LoraAdapter } from './lora-adapter.js';
+import { isDora, type LinearModules, type LoraAdapter } from './lora-adapter.js';
 import { parseLayerNumbers, type LayerNumbers } from './peft-patterns.js';
 
 export const adapterConfigName = 'adapter_config.json';
@@ -12,6 +12,7 @@ export interface PeftConfig {
   readonly rank: number;
   readonly alpha: number;
   readonly useRslora: boolean;
+  readonly useDora: boolean;
   /** null where it is a regular expression, kept in `targetModules` as the only element. */
   readonly suffixes: readonly string[] | null;
   readonly targetModules: readonly string[];
@@ -22,8 +23,8 @@ export interface PeftConfig {
 }
 
 /**
- * adapter_config.json as PEFT writes it for plain LoRA, keys sorted. Unset options are written too,
- * as PEFT does.
+ * adapter_config.json as PEFT writes it for LoRA and DoRA, keys sorted. Unset options are written
+ * too, as PEFT does.
  */
 export function peftConfigText(
   adapter: LoraAdapter,
@@ -68,7 +69,7 @@ export function peftConfigText(
     target_parameters: null,
     task_type: 'CAUSAL_LM',
     trainable_token_indices: null,
-    use_dora: false,
+    use_dora: isDora(adapter),
     use_qalora: false,
     use_rslora: adapter.useRslora,
   };
@@ -169,6 +170,7 @@ const readKeys = new Set([
   'rank_pattern',
   'target_modules',
   'task_type',
+  'use_dora',
   'use_rslora',
 ]);
 /** Initialisations that leave the base weights as they are; the others belong to changed ones. */
@@ -184,9 +186,9 @@ const keptBaseInitializations = new Set<unknown>([
 ]);
 
 /**
- * Reads the options of a plain LoRA adapter.
+ * Reads the options of a LoRA or DoRA adapter.
  * @throws CheckpointError CHECKPOINT_ADAPTER_UNSUPPORTED naming the key of anything that would
- * change the result (DoRA, biases, saved modules ...),
+ * change the result (biases, saved modules ...),
  * CHECKPOINT_ADAPTER_INVALID for malformed values.
  */
 export function parsePeftConfig(
@@ -198,12 +200,15 @@ export function parsePeftConfig(
     r: rank,
     lora_alpha: alpha,
     use_rslora: useRslora = false,
+    use_dora: useDora = false,
     base_model_name_or_path: baseModel,
   } = config;
   if (!isRank(rank)) throw invalid(path, `r is ${quoted(rank)}, not a positive integer`);
   if (!isFiniteNumber(alpha)) throw invalid(path, `lora_alpha is ${quoted(alpha)}, not a number`);
   if (typeof useRslora !== 'boolean')
     throw invalid(path, `use_rslora is ${quoted(useRslora)}, not true or false`);
+  if (useDora !== null && typeof useDora !== 'boolean')
+    throw invalid(path, `use_dora is ${quoted(useDora)}, not true or false`);
   const targets = parseTargets(config['target_modules'], path);
   const pattern = (key: string, isValid: (number: unknown) => number is number) =>
     parseLayerNumbers(config[key], `${path}: ${key}`, isValid);
@@ -211,6 +216,7 @@ export function parsePeftConfig(
     rank,
     alpha,
     useRslora,
+    useDora: useDora ?? false,
     ...targets,
     baseModel: typeof baseModel === 'string' && baseModel !== '' ? baseModel : undefined,
     ranks: pattern('rank_pattern', isRank),

@@ -1,9 +1,14 @@
 const prefix = 'base_model.model.';
-const suffixes = { a: '.lora_A.weight', b: '.lora_B.weight' } as const;
+const suffixes = {
+  a: '.lora_A.weight',
+  b: '.lora_B.weight',
+  magnitude: '.lora_magnitude_vector',
+} as const;
+const matrices = ['a', 'b', 'magnitude'] as const satisfies readonly LoraMatrix[];
 
 export type LoraMatrix = keyof typeof suffixes;
 
-/** PEFT's name of a layer's A or B. */
+/** PEFT's name of a layer's A, B or magnitude. */
 export function loraTensorName(path: string, matrix: LoraMatrix): string {
   return `${prefix}${path}${suffixes[matrix]}`;
 }
@@ -12,7 +17,7 @@ export function loraTensorName(path: string, matrix: LoraMatrix): string {
 export function parseLoraTensorName(
   name: string,
 ): { readonly path: string; readonly matrix: LoraMatrix } | null {
-  for (const matrix of ['a', 'b'] as const) {
+  for (const matrix of matrices) {
     const path = name.slice(prefix.length, -suffixes[matrix].length);
     if (path.length > 0 && name === loraTensorName(path, matrix)) return { path, matrix };
   }
@@ -20,8 +25,8 @@ export function parseLoraTensorName(
 }
 
 /**
- * The base's tensor that a name stands for which is no A or B: PEFT saves copies of the embedding
- * and the head where one of them is adapted or the vocabulary was resized. null: none.
+ * The base's tensor that a name stands for which is no part of a layer: PEFT saves copies of the
+ * embedding and the head where one of them is adapted or the vocabulary was resized. null: none.
  */
 export function parseCopyName(name: string): string | null {
   if (!name.startsWith(prefix) || !name.endsWith('.weight') || name.includes('.lora_')) return null;

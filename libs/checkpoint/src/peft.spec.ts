@@ -1,5 +1,6 @@
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { at } from '@emloc/checked';
 
 import {
   contentsOf,
@@ -7,6 +8,7 @@ import {
   inFolder,
   seeded,
   tinyAdapter,
+  tinyDora,
   tinyLinears,
 } from '../test/fixtures.js';
 import type { CheckpointErrorCode } from './errors.js';
@@ -70,6 +72,43 @@ describe('writing', () => {
         layers: new Map([...adapter.layers].sort()),
       });
     }));
+
+  it('round-trips DoRA, under the names of PEFT', () =>
+    inFolder(async (folder) => {
+      const adapter = tinyDora();
+      await writePeftAdapter(folder, adapter, { linearModules: tinyLinears });
+      const read = await readPeftAdapter(folder, { linearModules: tinyLinears });
+      expect(new Map([...read.layers].sort())).toEqual(new Map([...adapter.layers].sort()));
+      expect(await readConfig(folder)).toMatchObject({ use_dora: true });
+      await using file = await openSafetensors(join(folder, 'adapter_model.safetensors'));
+      expect(file.tensors.size).toBe(3 * tinyLinears.size);
+      expect(file.tensors.get(`base_model.model.${path0}.lora_magnitude_vector`)).toMatchObject({
+        dtype: 'float32',
+        shape: [8],
+      });
+    }));
+
+  it.each<[string, (values: Float32Array) => Float32Array | undefined, RegExp]>([
+    ['too short', (values) => values.subarray(1), /magnitude has 7 values, there are 8 outputs/],
+    ['not finite', (values) => values.map(() => Number.NaN), /values that are not finite/],
+    ['absent in one layer', () => undefined, /has no magnitude, as others have/],
+  ])('refuses a magnitude that is %s', (_what, change, reason) =>
+    inFolder(async (folder) => {
+      const adapter = tinyDora();
+      const [path, layer] = at([...adapter.layers], 0);
+      const { magnitude = new Float32Array(), ...rest } = layer;
+      const changed = change(magnitude);
+      const layers = new Map(adapter.layers).set(path, {
+        ...rest,
+        ...(changed && { magnitude: changed }),
+      });
+      await expectRefusal(
+        writePeftAdapter(folder, { ...adapter, layers }),
+        'CHECKPOINT_ADAPTER_INVALID',
+        reason,
+      );
+    }),
+  );
 
   it('names the commit of the base beside its name, and without a name nothing', () =>
     inFolder(async (folder) => {
@@ -306,7 +345,6 @@ describe('reading', () => {
     peft_type: 'IA3',
     task_type: 'SEQ_CLS',
     bias: 'all',
-    use_dora: true,
     fan_in_fan_out: true,
     modules_to_save: ['lm_head'],
     lora_bias: true,
@@ -408,10 +446,10 @@ describe('reading', () => {
       /x, which target_modules does not select/,
     ],
     [
-      'of DoRA',
+      'of DoRA, which the config does not say',
       [zeros(`${q}.lora_magnitude_vector`, [8, 1])],
-      'CHECKPOINT_ADAPTER_UNSUPPORTED',
-      /lora_magnitude_vector is no lora_A or lora_B/,
+      'CHECKPOINT_ADAPTER_INVALID',
+      /lora_magnitude_vector, though use_dora is not true/,
     ],
     [
       'of an embedding',

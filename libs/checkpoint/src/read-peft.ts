@@ -36,7 +36,7 @@ export interface ReadPeftOptions {
 
 /**
  * Reads a PEFT LoRA adapter; float16 and bfloat16 are widened to float32.
- * @throws CheckpointError naming what is not there, not plain LoRA, or does not fit the model.
+ * @throws CheckpointError naming what is not there, not LoRA or DoRA, or does not fit the model.
  */
 export async function readPeftAdapter(
   folder: string,
@@ -81,23 +81,27 @@ async function assertSafetensors(folder: string): Promise<void> {
 }
 
 const names: LayerNames = Object.freeze({ nameOf: loraTensorName, ranksFrom: adapterConfigName });
+const magnitudeName = (path: string): string => loraTensorName(path, 'magnitude');
 
 async function readLayers(
   file: SafetensorsFile,
   config: PeftConfig,
 ): Promise<Map<string, LoraLayer>> {
   const layers = new Map<string, LoraLayer>();
+  const magnitudeOf = config.useDora ? magnitudeName : null;
   for (const path of layerPaths(file, config))
-    layers.set(path, await readLayer(file, path, { ...config, ...names }));
+    layers.set(path, await readLayer(file, path, { ...config, ...names, magnitudeOf }));
   return layers;
 }
 
-function layerPaths(file: SafetensorsFile, { suffixes }: PeftConfig): Set<string> {
+function layerPaths(file: SafetensorsFile, { suffixes, useDora }: PeftConfig): Set<string> {
   const paths = new Set<string>();
   for (const name of file.tensors.keys()) {
     if (parseCopyName(name) !== null) continue;
     const parsed = parseLoraTensorName(name);
     if (!parsed) throw unsupported(file, name);
+    if (parsed.matrix === 'magnitude' && !useDora)
+      throw invalidAdapter(file, `has ${quoted(name)}, though use_dora is not true`);
     const isTarget =
       suffixes === null ||
       suffixes.some((suffix) => parsed.path === suffix || parsed.path.endsWith(`.${suffix}`));
@@ -114,7 +118,7 @@ function layerPaths(file: SafetensorsFile, { suffixes }: PeftConfig): Set<string
 function unsupported(file: SafetensorsFile, name: string): CheckpointError {
   const what = name.includes('lora_embedding_')
     ? 'LoRA on an embedding'
-    : 'no lora_A or lora_B of a linear layer';
+    : 'no lora_A, lora_B or magnitude of a linear layer';
   return new CheckpointError(
     'CHECKPOINT_ADAPTER_UNSUPPORTED',
     `${file.path}: ${quoted(name)} is ${what}, which is not supported`,

@@ -10,6 +10,7 @@ import {
   layerRank,
   type LinearModules,
   type LoraAdapter,
+  type LoraLayer,
 } from './lora-adapter.js';
 import {
   adapterConfigName,
@@ -85,7 +86,23 @@ function entriesOf(adapter: LoraAdapter): SafetensorsEntry[] {
       dtype: 'float32',
       data: () => fromFloat32(layer.b, 'float32'),
     },
+    ...magnitudeEntry(path, layer),
   ]);
+}
+
+function magnitudeEntry(
+  path: string,
+  { magnitude, outFeatures }: LoraLayer,
+): readonly SafetensorsEntry[] {
+  if (!magnitude) return [];
+  return [
+    {
+      name: loraTensorName(path, 'magnitude'),
+      shape: [outFeatures],
+      dtype: 'float32',
+      data: () => fromFloat32(magnitude, 'float32'),
+    },
+  ];
 }
 
 /** A hub name (`owner/name` or `name`); null for what could be a path on this machine. */

@@ -157,6 +157,16 @@ export async function writeTinyModel(
 }
 
 /** An adapter for some or all of the made-up model's linear layers. */
+/** The same with magnitudes, all of them positive. */
+export function tinyDora(): LoraAdapter {
+  const adapter = tinyAdapter();
+  const layers = [...adapter.layers].map(([path, layer], index) => {
+    const magnitude = randomValues(layer.outFeatures, 130 + index).map((value) => 1.5 + value);
+    return [path, { ...layer, magnitude }] as const;
+  });
+  return { ...adapter, layers: new Map(layers) };
+}
+
 export function tinyAdapter(
   overrides: Partial<LoraAdapter> & { paths?: readonly string[] } = {},
 ): LoraAdapter {

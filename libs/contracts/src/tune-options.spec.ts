@@ -28,6 +28,7 @@ const every: Required<PlainTuneOptions> = {
   rank: 8,
   alpha: 16.5,
   useRslora: true,
+  useDora: true,
   targets: '.*v_proj',
   learningRate: 2e-4,
   schedule: 'linear',

@@ -15,6 +15,7 @@ import { crossEntropyCases } from './cases/cross-entropy.js';
 import { decodeAttentionCases } from './cases/decode-attention.js';
 import { deltaGatesCases } from './cases/delta-gates.js';
 import { dequantizeCases } from './cases/dequantize.js';
+import { doraGateCases } from './cases/dora-gate.js';
 import { dropoutCases } from './cases/dropout.js';
 import { eighCases } from './cases/eigh.js';
 import { fillCases } from './cases/fill.js';
@@ -99,6 +100,7 @@ const definitions: readonly CaseDefinition[] = [
   ...scaleCases,
   ...scaleByCases,
   ...dropoutCases,
+  ...doraGateCases,
   ...modulateCases,
   ...gatedAddCases,
   ...squaredNormsCases,

@@ -338,6 +338,8 @@ describe('the device over TensorFlow.js', () => {
         { x: tensor(codes, [codes.length], 'int32'), format: 'nf4', out: wave([9, 31]) },
       ],
       ['dropout', { x, out, probability: 0.25, key: tensor([1, 2], [2], 'int32'), stream: 3 }],
+      ['doraGate', { magnitude: weight, inverseRms: weight, width: 9, gate: wave([9, 31]) }],
+      ['doraGateBackward', { dGate: x, inverseRms: weight, width: 9, dMagnitude: wave([31]) }],
       ['cast', { x, out: wave([9, 31]) }],
       ['scale', { x, scale: weight, along: 'columns', out }],
       ['squaredNorms', { tensors: [x, weight], out: wave([2]) }],

@@ -46,6 +46,7 @@ export type { DecodeAttentionOptions } from './kernels/decode-attention.js';
 export type { DeltaGatesOptions, DeltaGatesBackwardOptions } from './kernels/delta-gates.js';
 export { fromFloat16 } from './float16.js';
 export type { DequantizeOptions } from './kernels/dequantize.js';
+export type { DoraGateBackwardOptions, DoraGateOptions } from './kernels/dora-gate.js';
 export { dropoutThreshold, type DropoutOptions } from './kernels/dropout.js';
 export type { EighOptions } from './kernels/eigh.js';
 export type { FillOptions } from './kernels/fill.js';

@@ -1,6 +1,12 @@
 import type { AdapterBinding } from '@emloc/autograd';
-import { get, required } from '@emloc/checked';
-import { layerRank, layerScale, type LoraAdapter } from '@emloc/checkpoint';
+import { at, get, required } from '@emloc/checked';
+import {
+  layerParameters,
+  layerRank,
+  layerScale,
+  type LoraAdapter,
+  type LoraLayer,
+} from '@emloc/checkpoint';
 import type { Device, Tensor } from '@emloc/device';
 import { adaptableModules, type Block, type ModelLayout, type ModelLinear } from '@emloc/models';
 
@@ -19,26 +25,29 @@ interface AdapterLayer {
 interface Views {
   readonly a: Tensor;
   readonly b: Tensor;
+  /** Of DoRA. */
+  readonly magnitude: Tensor | null;
 }
 
 type FlatName = 'compute' | 'parameters' | 'gradients';
 
-/** Where a layer's matrices lie in a flat tensor, in elements. */
+/** Where a layer's parameters lie in a flat tensor, in elements. */
 interface Place {
   readonly a: number;
   readonly b: number;
+  readonly magnitude: number | null;
   readonly end: number;
 }
 
 /**
- * Each matrix starts at a multiple of this many elements: 32 bytes in bfloat16, so that the widest
+ * Each of them starts at a multiple of this many elements: 32 bytes in bfloat16, so that the widest
  * accesses are aligned.
  */
 const alignedElements = 16;
 
 /**
  * A LoRA adapter on a device: in the compute dtype and, when it is trained, with float32 parameters
- * and gradients.
+ * and gradients. Magnitudes of DoRA are float32 always.
  */
 export class DeviceAdapter {
   readonly #layers = new Map<string, AdapterLayer>();
@@ -47,6 +56,8 @@ export class DeviceAdapter {
    * launch.
    */
   readonly #flat = new Map<FlatName, Tensor>();
+  /** Magnitudes of layers that are not trained. */
+  readonly #magnitudes: Tensor[] = [];
   readonly #places: ReadonlyMap<string, Place>;
   readonly #modules: ReturnType<typeof adaptableModules>;
   /** By block and name within it. */
@@ -113,7 +124,7 @@ export class DeviceAdapter {
     return get(this.#numbers, this.pathOf(block, linear));
   }
 
-  /** Module paths, in the order of `parameters` (A then B of each). */
+  /** Module paths, in the order of `parameters` (A, B and, of DoRA, the magnitude of each). */
   get paths(): readonly string[] {
     return [...this.#layers.keys()];
   }
@@ -121,7 +132,7 @@ export class DeviceAdapter {
   /** The same array for the adapter's life: a device may keep what it knows of it. */
   get parameters(): readonly Tensor[] {
     this.#parameters ??= [...this.#layers.values()].flatMap(({ parameters }) =>
-      parameters ? [parameters.a, parameters.b] : [],
+      parameters ? listed(parameters) : [],
     );
     return this.#parameters;
   }
@@ -129,7 +140,7 @@ export class DeviceAdapter {
   /** Likewise. */
   get gradients(): readonly Tensor[] {
     this.#gradients ??= [...this.#layers.values()].flatMap(({ binding }) =>
-      binding.gradients ? [binding.gradients.a, binding.gradients.b] : [],
+      binding.gradients ? listed(binding.gradients) : [],
     );
     return this.#gradients;
   }
@@ -141,10 +152,7 @@ export class DeviceAdapter {
 
   /** Of a tensor like `flatGradients`: the parts of each parameter, in the order of `gradients`. */
   partsOf(flat: Tensor): readonly Tensor[] {
-    return this.paths.flatMap((path) => {
-      const { a, b } = required(this.#viewsIn(flat, path), path);
-      return [a, b];
-    });
+    return this.paths.flatMap((path) => listed(required(this.#viewsIn(flat, path), path)));
   }
 
   zeroGradients(): void {
@@ -163,8 +171,7 @@ export class DeviceAdapter {
     for (const [path, { parameters }] of this.#layers) {
       const layer = adapter.layers.get(path);
       if (!layer || !parameters) continue;
-      this.device.upload(parameters.a, { bytes: bytesOf(layer.a), dtype: 'float32' });
-      this.device.upload(parameters.b, { bytes: bytesOf(layer.b), dtype: 'float32' });
+      this.#upload(parameters, layer);
     }
     this.refresh();
   }
@@ -175,8 +182,7 @@ export class DeviceAdapter {
     for (const [path, { parameters }] of this.#layers) {
       const layer = layers.get(path);
       if (!layer || !parameters) continue;
-      const a = await downloadFloat32(this.device, parameters.a);
-      layers.set(path, { ...layer, a, b: await downloadFloat32(this.device, parameters.b) });
+      layers.set(path, { ...layer, ...(await downloadLayer(this.device, parameters)) });
     }
     return { ...this.host, layers };
   }
@@ -186,7 +192,8 @@ export class DeviceAdapter {
   }
 
   dispose(): void {
-    for (const tensor of new Set(this.#flat.values())) tensor.dispose();
+    for (const tensor of new Set([...this.#flat.values(), ...this.#magnitudes.splice(0)]))
+      tensor.dispose();
     this.#flat.clear();
     this.#layers.clear();
   }
@@ -214,19 +221,33 @@ export class DeviceAdapter {
       ? (['parameters', 'compute'] as const)
       : (['compute'] as const)) {
       const tensors = this.#views(name, path);
-      if (!tensors) continue;
-      this.device.upload(tensors.a, { bytes: bytesOf(layer.a), dtype: 'float32' });
-      this.device.upload(tensors.b, { bytes: bytesOf(layer.b), dtype: 'float32' });
+      if (tensors) this.#upload(tensors, layer);
     }
     const compute = this.#views('compute', path);
     if (!compute) return;
+    const parameters = this.#views('parameters', path);
     const binding = {
       rank: layerRank(this.host, layer),
       scale: layerScale(this.host, layer),
       ...compute,
+      magnitude: parameters ? parameters.magnitude : this.#ownMagnitude(layer),
       gradients: this.#views('gradients', path),
     };
-    this.#layers.set(path, { binding, parameters: this.#views('parameters', path) });
+    this.#layers.set(path, { binding, parameters });
+  }
+
+  #ownMagnitude({ magnitude }: LoraLayer): Tensor | null {
+    if (!magnitude) return null;
+    const source = { bytes: bytesOf(magnitude), dtype: 'float32' } as const;
+    const shape = [magnitude.length];
+    const tensor = this.device.tensor(source, shape, 'float32', 'lora', "adapter's magnitude");
+    this.#magnitudes.push(tensor);
+    return tensor;
+  }
+
+  #upload(tensors: Views, layer: LoraLayer): void {
+    for (const [index, values] of layerParameters(layer).entries())
+      this.device.upload(at(listed(tensors), index), { bytes: bytesOf(values), dtype: 'float32' });
   }
 
   #views(name: FlatName, path: string): Views | null {
@@ -240,9 +261,11 @@ export class DeviceAdapter {
     const rank = layerRank(this.host, layer);
     const view = (start: number, shape: readonly [number, number]): Tensor =>
       flat.rows(start, start + shape[0] * shape[1]).reshape(shape);
+    const { magnitude: start } = place;
     return {
       a: view(place.a, [rank, layer.inFeatures]),
       b: view(place.b, [layer.outFeatures, rank]),
+      magnitude: start === null ? null : flat.rows(start, start + layer.outFeatures),
     };
   }
 
@@ -262,6 +285,21 @@ export class DeviceAdapter {
   }
 }
 
+function listed({ a, b, magnitude }: Views): readonly Tensor[] {
+  return magnitude ? [a, b, magnitude] : [a, b];
+}
+
+async function downloadLayer(
+  device: Device,
+  { a, b, magnitude }: Views,
+): Promise<Pick<LoraLayer, 'a' | 'b' | 'magnitude'>> {
+  return {
+    a: await downloadFloat32(device, a),
+    b: await downloadFloat32(device, b),
+    ...(magnitude && { magnitude: await downloadFloat32(device, magnitude) }),
+  };
+}
+
 async function downloadFloat32(device: Device, tensor: Tensor): Promise<Float32Array> {
   const values = await device.download(tensor);
   if (!(values instanceof Float32Array)) throw new Error(`${tensor.label} is not float32`);
@@ -279,7 +317,8 @@ function placesOf(adapter: LoraAdapter): ReadonlyMap<string, Place> {
   for (const [path, layer] of adapter.layers) {
     const rank = layerRank(adapter, layer);
     const [a, b] = [take(rank * layer.inFeatures), take(rank * layer.outFeatures)];
-    places.set(path, { a, b, end });
+    const magnitude = layer.magnitude ? take(layer.outFeatures) : null;
+    places.set(path, { a, b, magnitude, end });
   }
   return places;
 }

@@ -10,6 +10,8 @@ export interface LoraConfig {
   readonly rank: number;
   readonly alpha: number;
   readonly useRslora: boolean;
+  /** Whether layers have magnitudes (DoRA). Default: no. */
+  readonly useDora?: boolean;
   /**
    * Regular expression that must match the whole module path; null: every linear layer that the
    * model has adapted by default.
@@ -79,7 +81,8 @@ function invalidTargets(targets: string | null, reason: string, cause?: unknown)
 }
 
 /**
- * A fresh adapter: A random, B zero. Each layer draws from a random stream of its own, so the
+ * A fresh adapter: A random, B zero, magnitudes of DoRA zero until they are the norms of the
+ * weights' rows. Each layer draws from a random stream of its own, so the
  * values of one do not depend on which others are adapted.
  */
 export function initialAdapter(layout: ModelLayout, config: LoraConfig, seed: number): LoraAdapter {
@@ -120,7 +123,9 @@ function adapterOf(
     [...adapted].map(([path, linear]) => {
       const { inFeatures, outFeatures } = linear;
       const b = values.b(outFeatures * config.rank);
-      return [path, { a: values.a(path, linear), b, inFeatures, outFeatures }];
+      const magnitude = config.useDora ? values.b(outFeatures) : undefined;
+      const sizes = { inFeatures, outFeatures };
+      return [path, { a: values.a(path, linear), b, ...(magnitude && { magnitude }), ...sizes }];
     }),
   );
   const targetModules = [

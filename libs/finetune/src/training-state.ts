@@ -1,4 +1,4 @@
-import type { LoraAdapter } from '@emloc/checkpoint';
+import { isDora, layerParameters, type LoraAdapter } from '@emloc/checkpoint';
 
 import type { Anchors } from './anchors.js';
 import type { DeviceAdapter } from './device-adapter.js';
@@ -20,7 +20,7 @@ export interface TrainingState extends OptimizerRecord {
   readonly finalLoss: number;
   /**
    * With the parameters after that step. What the optimizer keeps is in the order of its layers: of
-   * A, then of B of each.
+   * A, then of B, of DoRA then of the magnitude of each.
    */
   readonly adapter: LoraAdapter;
   /**
@@ -82,11 +82,15 @@ export function assertStateFits(
     throw invalid(`it has ${step} steps, the run has ${steps}`);
   if (state.adapter.rank !== adapter.rank)
     throw invalid(`its adapter has rank ${state.adapter.rank}, the run's ${adapter.rank}`);
+  if (isDora(state.adapter) !== isDora(adapter))
+    throw invalid(`its adapter is ${isDora(adapter) ? 'plain LoRA' : 'DoRA'}, the run's is not`);
   const paths = [...adapter.layers.keys()];
   const statePaths = [...state.adapter.layers.keys()];
   if (paths.length !== statePaths.length || paths.some((path, index) => path !== statePaths[index]))
     throw invalid('it adapts other layers than the run');
-  const sizes = [...state.adapter.layers.values()].flatMap(({ a, b }) => [a.length, b.length]);
+  const sizes = [...state.adapter.layers.values()].flatMap((layer) =>
+    layerParameters(layer).map(({ length }) => length),
+  );
   const kept = prodigy ? 'prodigy' : 'adamw';
   if (kept !== optimizer) throw invalid(`it is one of ${kept}, the run uses ${optimizer}`);
   const fits = (values: readonly Float32Array[]): boolean =>

@@ -129,7 +129,7 @@ describe('an adapter to begin from is refused', () => {
   });
 
   it.each([
-    ['DoRA', { use_dora: true }, 'use_dora is true'],
+    ['magnitudes that are not there', { use_dora: true }, 'lacks'],
     ['whole modules', { modules_to_save: ['lm_head'] }, 'modules_to_save is'],
     ['alphas of layers', { alpha_pattern: { q_proj: 3 } }, 'has alpha'],
   ])('with %s', async (name, changes, message) => {

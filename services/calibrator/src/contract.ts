@@ -1,5 +1,5 @@
 import type { TensorRecord } from '@emloc/pipeline';
-import type { EngineContract, EngineReport } from '@emloc/stage';
+import type { EngineContract, EngineReport } from '@emloc/stage/engine';
 
 /** Statistics of a block that is calibrated. */
 export interface StatisticsReady {

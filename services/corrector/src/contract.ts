@@ -1,5 +1,5 @@
 import type { TensorRecord } from '@emloc/pipeline';
-import type { EngineContract, EngineReport, NamedBlock } from '@emloc/stage';
+import type { EngineContract, EngineReport, NamedBlock } from '@emloc/stage/engine';
 
 export type CorrectorTask =
   /** Computes the corrections of blocks for as long as there are any. */

@@ -1,7 +1,7 @@
 import type { LayerReport } from '@emloc/job-storage';
 import type { TensorRecord } from '@emloc/pipeline';
 import type { EmulatorReport } from '@emloc/pipeline/stages';
-import type { EngineContract, EngineReport, NamedBlock } from '@emloc/stage';
+import type { EngineContract, EngineReport, NamedBlock } from '@emloc/stage/engine';
 
 /** A block whose statistics wait for their factors. */
 export interface CalibratedBlock {

@@ -1,6 +1,10 @@
 import type { TensorRecord, TrainingCourse } from '@emloc/pipeline';
-import type { EngineContract, EngineReport } from '@emloc/stage';
-import type { FactorsRequest, TrainingRequest } from '@emloc/stage/engine';
+import type {
+  EngineContract,
+  EngineReport,
+  FactorsRequest,
+  TrainingRequest,
+} from '@emloc/stage/engine';
 
 export interface TrainingTask {
   readonly stage: 'train' | 'refine';

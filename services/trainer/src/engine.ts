@@ -10,9 +10,9 @@ import {
   lastLevelStart,
   runTrainStage,
   secondMomentsIn,
-  startingAdapter,
   trainedLevels,
   trainedOriginal,
+  trainingStart,
   withSecondMoments,
   type JobRun,
   type LastLevelStart,
@@ -67,7 +67,7 @@ async function trainInputs(
   return {
     stage: 'train',
     levels: trainedLevels(job, { store: environment.factors, profile }),
-    adapter: startingAdapter(job),
+    adapter: await trainingStart(job, environment),
     plan: job.training,
     evaluateBefore: true,
   };

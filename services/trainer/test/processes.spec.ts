@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { writePeftAdapter } from '@emloc/checkpoint';
 import { healthV1, TrainerService } from '@emloc/contracts';
 import { livenessService } from '@emloc/rpc';
 import {
@@ -19,17 +20,38 @@ let stages: StageProcesses;
 let first: StageProcess;
 beforeAll(async () => {
   stages = await startStageProcesses(names);
+  await writeStart(join(stages.folder, 'start'));
   first = await stages.start('trainer');
 });
 afterAll(() => stages.stop());
 
-/** Training on the original, held in codes: a stage that needs nothing of another one. */
+/** DoRA on one linear, in whose B there is something already. */
+async function writeStart(folder: string): Promise<void> {
+  const [rank, width] = [2, 128];
+  const valuesOf = (count: number, scale: number) =>
+    Float32Array.from({ length: count }, (_, index) => scale * Math.sin(index + 1));
+  const layer = {
+    a: valuesOf(rank * width, 0.1),
+    b: valuesOf(width * rank, 0.1),
+    magnitude: valuesOf(width, 0.2).map((value) => 1 + value),
+    ...{ inFeatures: width, outFeatures: width },
+  };
+  const layers = new Map([['model.layers.0.self_attn.q_proj', layer]]);
+  const numbers = { rank, alpha: 4, useRslora: false, targetModules: ['q_proj'] };
+  await writePeftAdapter(folder, { ...numbers, layers });
+}
+
+/**
+ * Training on the original, held in codes, from an adapter of DoRA: a stage that needs nothing of
+ * another one.
+ */
 function trainRequest(job: string, token: number) {
   const options = {
     model: join(root, 'examples/models/tiny-qwen2'),
     data: join(root, 'examples/data/train.jsonl'),
     vramBytes: 16 * 2 ** 20,
-    ratios: ['1'],
+    method: 'paged' as const,
+    initAdapter: join(stages.folder, 'start'),
     storage: 'nf4' as const,
     steps,
     evalSteps: 4,

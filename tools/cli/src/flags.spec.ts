@@ -217,6 +217,7 @@ describe('optionValues', () => {
       patience: 3,
       loraPlusRatio: 1,
       loraDropout: 0.05,
+      useDora: false,
       anchorSteps: 10,
       anchorRows: 64,
       seed: 11,
@@ -271,6 +272,10 @@ describe('optionValues', () => {
   it('takes tokens of a batch in place of its rows', () => {
     expect(optionValues('tune', parse('--batch-tokens', '4096').opts()).batchTokens).toBe(4096);
     expect(() => parse('--batch-tokens', '4096', '--batch', '2')).toThrow(/cannot be used with/);
+  });
+
+  it('takes DoRA, which emulators have not', () => {
+    expect(optionValues('tune', parse('--dora').opts()).useDora).toBe(true);
   });
 
   it('takes a ratio of learning rates, which Prodigy has not', () => {

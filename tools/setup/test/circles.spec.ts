@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
@@ -10,7 +10,10 @@ const root = fileURLToPath(new URL('../../..', import.meta.url));
 function cruise(files: Readonly<Record<string, string>>): { passed: boolean; output: string } {
   const folder = mkdtempSync(join(tmpdir(), 'emloc-circles-'));
   try {
-    for (const [name, code] of Object.entries(files)) writeFileSync(join(folder, name), code);
+    for (const [name, code] of Object.entries(files)) {
+      mkdirSync(dirname(join(folder, name)), { recursive: true });
+      writeFileSync(join(folder, name), code);
+    }
     const { status, stdout } = spawnSync(
       process.execPath,
       [
@@ -45,6 +48,37 @@ describe('the rule against circles', () => {
     });
 
     expect(output).toContain('2 modules, 1 dependencies cruised');
+    expect(passed).toBe(true);
+  });
+});
+
+describe('the rule for engine threads', () => {
+  const frame = { 'libs/service/src/index.ts': 'export const frame = 1;\n' };
+  const worker = { 'libs/service/src/worker/index.ts': 'export const worker = 1;\n' };
+
+  it.each(['engine.ts', 'outcome/worker.ts'])(
+    'finds that %s reaches the frame of services by another module',
+    (entry) => {
+      const up = entry.includes('/') ? '../' : './';
+      const { passed, output } = cruise({
+        ...frame,
+        [`services/a/src/${entry}`]: `export { task } from '${up}task.js';\n`,
+        'services/a/src/task.ts':
+          "import { frame } from '../../../libs/service/src/index.js';\nexport const task = frame;\n",
+      });
+      expect(output).toMatch(/no-service-in-engine-thread: .*\.ts/);
+      expect(passed).toBe(false);
+    },
+  );
+
+  it("lets them have the thread's end, and the service the frame", () => {
+    const { passed, output } = cruise({
+      ...{ ...frame, ...worker },
+      'services/a/src/engine.ts':
+        "export { worker } from '../../../libs/service/src/worker/index.js';\n",
+      'services/a/src/main.ts': "export { frame } from '../../../libs/service/src/index.js';\n",
+    });
+    expect(output).toContain('2 dependencies cruised');
     expect(passed).toBe(true);
   });
 });

@@ -113,6 +113,7 @@ export function pullBackFactors(
     x,
     adapter,
     name,
+    dOut: context.dOut,
     dHidden: dProjected,
     column: weights.adapterAt,
   });
@@ -121,18 +122,18 @@ export function pullBackFactors(
 export function pullBackSum(
   context: BackwardContext,
   weights: LinearWeights,
-  { x, adapter, name }: Pullback,
+  { x, adapter, name, dOut }: Pullback & { readonly dOut: Tensor },
 ): void {
   const { kernels } = context.bindings.device;
   using dHidden = context.scratch(x, adapter.rank, `${name}.dLoraHidden`);
-  kernels.gemm({ a: context.dOut, b: adapter.b, out: dHidden, alpha: adapter.scale });
+  kernels.gemm({ a: dOut, b: adapter.b, out: dHidden, alpha: adapter.scale });
   if (context.needsGradient(x)) {
     context.contribute(x, (dX, accumulate) => {
       pullBackAdapter(context, { x, adapter, name }, { dHidden, dX, accumulate });
-      pullBackWeight(context, weights, { x, dX, accumulate: true });
+      pullBackWeight(context, weights, { x, dOut, dX, accumulate: true });
     });
   }
-  accumulateGradients(context, { x, adapter, name, dHidden, column: 0 });
+  accumulateGradients(context, { x, adapter, name, dOut, dHidden, column: 0 });
 }
 
 /** dX (+)= d(dHidden A), with the dropout d of the forward. */
@@ -162,17 +163,18 @@ function accumulateGradients(
     x,
     adapter,
     name,
+    dOut,
     dHidden,
     column,
-  }: Pullback & { readonly dHidden: Tensor; readonly column: number },
+  }: Pullback & { readonly dOut: Tensor; readonly dHidden: Tensor; readonly column: number },
 ): void {
   const { kernels } = context.bindings.device;
-  const [hidden] = context.aux;
+  // A magnitude's come before it.
+  const hidden = context.aux.at(-1);
   const { gradients, rank, scale } = adapter;
   if (!gradients) return;
   if (!hidden)
     throw new Error(`linear: the forward of the adapted layer ${name} saved no hidden state`);
-  const { dOut } = context;
   const ofB: OuterProduct = {
     left: hidden,
     leftColumns: rank,

@@ -30,15 +30,15 @@ export function applyWeight(
 export function pullBackWeight(
   context: BackwardContext,
   weights: LinearWeights,
-  { x, dX, accumulate }: { x: Value; dX: Tensor; accumulate: boolean },
+  { x, dOut, dX, accumulate }: { x: Value; dOut: Tensor; dX: Tensor; accumulate: boolean },
 ): void {
   const { kernels } = context.bindings.device;
   if (weights.kind === 'dense') {
-    kernels.gemm({ a: context.dOut, b: weights.weight, out: dX, accumulate });
+    kernels.gemm({ a: dOut, b: weights.weight, out: dX, accumulate });
     return;
   }
   using dProjected = context.scratch(x, rankOf(weights.v), 'linear.dProjected');
-  kernels.gemm({ a: context.dOut, b: weights.u, out: dProjected });
+  kernels.gemm({ a: dOut, b: weights.u, out: dProjected });
   kernels.gemm({ a: dProjected, b: weights.v, out: dX, accumulate });
 }
 

@@ -135,4 +135,13 @@ describe('an adapter as GGUF', () => {
       message: expect.stringContaining(name) as string,
     });
   });
+
+  it('refuses DoRA, and says what to do instead', async () => {
+    const magnitude = new Float32Array(4).fill(1);
+    const adapter = adapterOf({ 'model.layers.0.mlp.up_proj': { ...layer(5, 4), magnitude } });
+    await expect(written(adapter, { architectures: ['Qwen2ForCausalLM'] })).rejects.toMatchObject({
+      code: 'CHECKPOINT_ADAPTER_UNSUPPORTED',
+      message: expect.stringMatching(/DoRA.*merge it/) as string,
+    });
+  });
 });

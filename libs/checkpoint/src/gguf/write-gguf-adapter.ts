@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { AtomicOptions } from '../atomic.js';
 import { CheckpointError } from '../errors.js';
 import { readJsonObject } from '../json-file.js';
-import { adapterScale, layerRank, layerScale, type LoraAdapter } from '../lora-adapter.js';
+import { adapterScale, isDora, layerRank, layerScale, type LoraAdapter } from '../lora-adapter.js';
 import { ggufArchitecture, ggufWeightName, type GgufArchitecture } from './architectures.js';
 import { writeGguf, type GgufTensor } from './write-gguf.js';
 
@@ -13,14 +13,19 @@ import { writeGguf, type GgufTensor } from './write-gguf.js';
  * llama.cpp scales a layer by `adapter.lora.alpha` / its rank; what else rsLoRA and alphas of
  * layers make of it is multiplied into B.
  * @param model folder of the base model, whose config.json says class and heads
- * @throws CheckpointError CHECKPOINT_ADAPTER_UNSUPPORTED for a class or a module that llama.cpp has
- * otherwise, CHECKPOINT_INVALID_CONFIG
+ * @throws CheckpointError CHECKPOINT_ADAPTER_UNSUPPORTED for DoRA and for a class or a module that
+ * llama.cpp has otherwise, CHECKPOINT_INVALID_CONFIG
  */
 export async function writeGgufAdapter(
   path: string,
   adapter: LoraAdapter,
   { model, ...options }: AtomicOptions & { readonly model: string },
 ): Promise<{ readonly architecture: string; readonly tensors: number }> {
+  if (isDora(adapter))
+    throw new CheckpointError(
+      'CHECKPOINT_ADAPTER_UNSUPPORTED',
+      'GGUF: the adapter is DoRA, whose magnitudes llama.cpp has no place for; merge it, and convert the merged checkpoint',
+    );
   const config = await readJsonObject(join(model, 'config.json'), 'CHECKPOINT_INVALID_CONFIG');
   const { architectures } = config;
   const className: unknown = Array.isArray(architectures) ? architectures[0] : architectures;

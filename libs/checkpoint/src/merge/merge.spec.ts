@@ -1,5 +1,6 @@
 import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { at } from '@emloc/checked';
 
 import {
   contentsOf,
@@ -8,6 +9,7 @@ import {
   inFolder,
   randomValues,
   tinyAdapter,
+  tinyDora,
   tinyModel,
   tinyTensors,
   writeTinyModel,
@@ -21,8 +23,8 @@ import { mergeCheckpoint, type MergeProgress } from './merge.js';
 const dtypes = ['float32', 'bfloat16', 'float16'] as const satisfies readonly FloatDType[];
 
 /**
- * W + s · B A by the definition, one element at a time in float64, from the weights as they are
- * stored.
+ * W + s · B A by the definition, of DoRA with the magnitude as norm of each row, one element at a
+ * time in float64, from the weights as they are stored.
  */
 function expectedBytes(
   name: string,
@@ -33,7 +35,7 @@ function expectedBytes(
   const weights = toFloat32(fromFloat32(values, stored), stored);
   const layer = adapter.layers.get(name.replace(/\.weight$/, ''));
   const [, columns = 1] = shape;
-  const merged = weights.map((weight, index) => {
+  const sums = Float64Array.from(weights, (weight, index) => {
     if (!layer) return weight;
     const [row, column] = [Math.floor(index / columns), index % columns];
     let sum = 0;
@@ -44,7 +46,13 @@ function expectedBytes(
         (layer.a[k * columns + column] ?? 0);
     return weight + sum;
   });
-  return fromFloat32(merged, to);
+  const normOf = (row: number) => Math.hypot(...sums.subarray(row * columns, (row + 1) * columns));
+  const merged = sums.map((sum, index) => {
+    if (!layer?.magnitude) return sum;
+    const row = Math.floor(index / columns);
+    return (sum * at(layer.magnitude, row)) / normOf(row);
+  });
+  return fromFloat32(Float32Array.from(merged), to);
 }
 
 async function tensorsOf(
@@ -90,6 +98,17 @@ describe.each([1, 3])('merging into %i files', (shards) => {
       }),
   );
 });
+
+it.each(dtypes)('gives the rows of DoRA the norms that it learned, %s', (stored) =>
+  inFolder(async (folder) => {
+    const [model, out] = [join(folder, 'model'), join(folder, 'out')];
+    await writeTinyModel(model, { dtype: stored, shards: 1 });
+    const adapter = tinyDora();
+    await mergeCheckpoint({ model, adapter, out });
+    for (const [name, { bytes }] of await tensorsOf(out))
+      expect(Buffer.compare(bytes, expectedBytes(name, adapter, { stored, to: stored }))).toBe(0);
+  }),
+);
 
 describe('the merged folder', () => {
   it.each([demoModel, tinyModel])('is byte-identical to %s when B is zero', (model) =>

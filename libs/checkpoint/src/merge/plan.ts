@@ -31,8 +31,11 @@ export interface TensorMerge {
   readonly updates: readonly LowRankUpdate[];
 }
 
-/** W += scale · B A in some rows of W; B has as many. */
-export interface LowRankUpdate extends Pick<LoraLayer, 'a' | 'b' | 'inFeatures'> {
+/**
+ * W += scale · B A in some rows of W; B has as many, and so has the magnitude, which those rows
+ * have as their norms then.
+ */
+export interface LowRankUpdate extends Pick<LoraLayer, 'a' | 'b' | 'magnitude' | 'inFeatures'> {
   readonly rank: number;
   readonly scale: number;
   readonly startRow: number;
@@ -88,7 +91,8 @@ function updatesOf(
     let row = 0;
     for (const { stored, start, rows } of checkpoint.partsOf(`${path}.weight`)) {
       const b = layer.b.subarray(row * rank, (row + rows) * rank);
-      const update = { a, b, inFeatures, rank, scale, startRow: start, rows };
+      const magnitude = layer.magnitude?.subarray(row, row + rows);
+      const update = { a, b, magnitude, inFeatures, rank, scale, startRow: start, rows };
       updates.set(stored, [...(updates.get(stored) ?? []), update]);
       row += rows;
     }

@@ -39,8 +39,8 @@ export async function* mergedPieces(
 }
 
 /**
- * Units `start` to `end` (exclusive) as they are written: W + s · B A summed in float64, rounded to
- * float32 and once to the dtype.
+ * Units `start` to `end` (exclusive) as they are written: W + s · B A summed in float64, of DoRA
+ * scaled to the magnitude, rounded to float32 and once to the dtype.
  * @param buffer for as many units of the source; what is given back may lie in it.
  * @throws CheckpointError CHECKPOINT_NOT_FINITE where a weight that is changed is not,
  * CHECKPOINT_VALUE_OUT_OF_RANGE when it would become infinite.
@@ -100,20 +100,18 @@ function isInfiniteBound({ shape }: TensorMerge, bytes: Uint8Array, dtype: Float
 
 function addLowRank(
   values: Float32Array,
-  { a, b, rank, scale, inFeatures, startRow, rows }: LowRankUpdate,
+  { a, b, magnitude, rank, scale, inFeatures, startRow, rows }: LowRankUpdate,
   { start, end, name }: UnitRange & { readonly name: string },
 ): void {
   const delta = new Float64Array(inFeatures);
   for (let row = Math.max(start, startRow); row < Math.min(end, startRow + rows); row += 1) {
     const factors = b.subarray((row - startRow) * rank, (row - startRow + 1) * rank);
-    if (factors.every((factor) => factor === 0)) continue;
+    if (!magnitude && factors.every((factor) => factor === 0)) continue;
     delta.fill(0);
     for (let k = 0; k < rank; k += 4) addFourScaled(delta, a, { k, rank, scale, factors });
-    addRow(
-      values.subarray((row - start) * inFeatures, (row - start + 1) * inFeatures),
-      delta,
-      name,
-    );
+    const target = values.subarray((row - start) * inFeatures, (row - start + 1) * inFeatures);
+    const factor = magnitude ? factorToNorm(target, delta, magnitude[row - startRow] as number) : 1;
+    addRow(target, delta, { factor, name });
   }
 }
 
@@ -142,10 +140,22 @@ function addFourScaled(
   }
 }
 
-function addRow(values: Float32Array, delta: Float64Array, name: string): void {
+/** The factor that gives W + delta the norm; zeros stay zeros. */
+function factorToNorm(weights: Float32Array, delta: Float64Array, norm: number): number {
+  let squares = 0;
+  for (let column = 0; column < delta.length; column += 1)
+    squares += ((weights[column] as number) + (delta[column] as number)) ** 2;
+  return squares === 0 ? 0 : norm / Math.sqrt(squares);
+}
+
+function addRow(
+  values: Float32Array,
+  delta: Float64Array,
+  { factor, name }: { readonly factor: number; readonly name: string },
+): void {
   for (let column = 0; column < values.length; column += 1) {
     const weight = values[column] as number;
-    const merged = weight + (delta[column] as number);
+    const merged = factor * (weight + (delta[column] as number));
     values[column] = merged;
     if (!isFinite(values[column] as number)) throw outOfRange(name, merged, 'float32');
   }

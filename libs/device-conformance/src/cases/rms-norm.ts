@@ -117,6 +117,16 @@ export const rmsNormCases: readonly CaseDefinition[] = [
       for (const width of [77, 256])
         await checkForward(fixture, 5, width, 'whole', { weightOffset: 1 });
     },
+    'normalises in place': async (fixture) => {
+      for (const width of [33, 128]) {
+        const x = fixture.values([5, width]);
+        const [out, inverseRms] = [fixture.tensor(x, [5, width]), fixture.output([5], 'float32')];
+        fixture.device.kernels.rmsNorm({ x: out, weight: null, epsilon, out, inverseRms });
+        const expected = rmsNorm(x, new Float64Array(width).fill(1), epsilon);
+        await fixture.assertClose(out, expected.out, 'out');
+        await fixture.assertClose(inverseRms, expected.inverseRms, 'inverseRms');
+      }
+    },
     'takes no weight for all ones': async (fixture) => {
       for (const width of [33, 128])
         await checkForward(fixture, 5, width, 'rows', { isPlain: true });

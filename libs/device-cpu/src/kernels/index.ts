@@ -16,6 +16,7 @@ import { crossEntropy } from './cross-entropy.js';
 import { decodeAttention } from './decode-attention.js';
 import { deltaGates, deltaGatesBackward } from './delta-gates.js';
 import { dequantize } from './dequantize.js';
+import { doraGate, doraGateBackward } from './dora-gate.js';
 import { dropout } from './dropout.js';
 import { eigh } from './eigh.js';
 import { fill } from './fill.js';
@@ -91,6 +92,8 @@ export function createKernels(context: CpuContext): Kernels {
     scale,
     scaleBy,
     dropout,
+    doraGate,
+    doraGateBackward,
     modulate,
     modulateBackward,
     gatedAdd,

@@ -14,6 +14,7 @@ import { crossEntropy } from './cross-entropy.js';
 import { decodeAttention } from './decode-attention.js';
 import { deltaGates, deltaGatesBackward } from './delta-gates.js';
 import { dequantize } from './dequantize.js';
+import { doraGate, doraGateBackward } from './dora-gate.js';
 import { dropout } from './dropout.js';
 import { eigh } from './eigh.js';
 import { fill } from './fill.js';
@@ -78,6 +79,8 @@ export const operations = {
   scale,
   scaleBy,
   dropout,
+  doraGate,
+  doraGateBackward,
   modulate,
   modulateBackward,
   gatedAdd,

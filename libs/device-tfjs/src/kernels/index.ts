@@ -14,6 +14,7 @@ import { copyBlocks } from './copy-blocks.js';
 import { crossEntropy } from './cross-entropy.js';
 import { decodeAttention } from './decode-attention.js';
 import { dequantize } from './dequantize.js';
+import { doraGate, doraGateBackward } from './dora-gate.js';
 import { dropout } from './dropout.js';
 import { eigh } from './eigh.js';
 import { fill } from './fill.js';
@@ -81,6 +82,8 @@ export function createKernels(context: TfjsContext): Kernels {
     scale: launched('scale', scale),
     scaleBy: launched('scaleBy', scaleBy),
     dropout: launched('dropout', dropout),
+    doraGate: launched('doraGate', doraGate),
+    doraGateBackward: launched('doraGateBackward', doraGateBackward),
     modulate: launched('modulate', modulate),
     modulateBackward: launched('modulateBackward', modulateBackward),
     gatedAdd: launched('gatedAdd', gatedAdd),

@@ -11,6 +11,7 @@ import { crossEntropy } from './cross-entropy.js';
 import { decodeAttention } from './decode-attention.js';
 import { deltaGates, deltaGatesBackward } from './delta-gates.js';
 import { dequantize } from './dequantize.js';
+import { doraGate, doraGateBackward } from './dora-gate.js';
 import { dropout } from './dropout.js';
 import { eigh } from './eigh.js';
 import { fill } from './fill.js';
@@ -74,6 +75,8 @@ const launchedKernels = Object.freeze({
   scale,
   scaleBy,
   dropout,
+  doraGate,
+  doraGateBackward,
   modulate,
   modulateBackward,
   gatedAdd,

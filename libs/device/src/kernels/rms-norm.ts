@@ -16,7 +16,7 @@ export interface RmsNormOptions {
   /** Default 0; 1 where a checkpoint stores how far the weight is from one. */
   readonly weightOffset?: number;
   readonly epsilon: number;
-  /** (N, d) */
+  /** (N, d). May be `x`. */
   readonly out: Tensor;
   /** (N) float32: 1 / sqrt(mean(x²) + epsilon), for the backward. */
   readonly inverseRms: Tensor;

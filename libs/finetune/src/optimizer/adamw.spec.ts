@@ -14,13 +14,21 @@ const starts = [
 const gradients = starts.map((values) => values.map((value, i) => value * (i + 1) - 0.3));
 const clipped: AdamwConfig = { ...defaultAdamw, maxGradientNorm: 0.5, weightDecay: 0.1 };
 
-/** The parameters after some steps with the same gradients; nothing may be left on the device. */
-async function run(config: AdamwConfig, learningRate: number): Promise<readonly number[][]> {
+/**
+ * The parameters after some steps with the same gradients; nothing may be left on the device.
+ * @param columns of each parameter, 0 for a vector
+ */
+async function run(
+  config: AdamwConfig,
+  learningRate: number,
+  columns: readonly number[] = [1, 1, 1, 1],
+): Promise<readonly number[][]> {
   const device = new Device(createCpuBackend(), new MemoryBudget(2 ** 20));
-  const upload = (values: readonly number[]): Tensor => {
+  const upload = (values: readonly number[], index: number): Tensor => {
     const bytes = new Uint8Array(Float32Array.from(values).buffer);
     const source = { bytes, dtype: 'float32' } as const;
-    return device.tensor(source, [values.length], 'float32', 'activations', 'parameter');
+    const shape = at(columns, index) === 0 ? [values.length] : [values.length, 1];
+    return device.tensor(source, shape, 'float32', 'activations', 'parameter');
   };
   const [parameters, slopes] = [starts.map(upload), gradients.map(upload)];
   const values: number[][] = [];
@@ -48,5 +56,15 @@ describe('AdamW with a ratio of learning rates', () => {
     ]);
     expect(mixed).toEqual([at(slow, 0), at(fast, 1), at(slow, 2), at(fast, 3)]);
     expect(at(slow, 1)).not.toEqual(at(fast, 1));
+  });
+
+  it('moves magnitudes, which are vectors, as B', async () => {
+    const lengths = [1, 1, 0, 1];
+    const [slow, fast, mixed] = await Promise.all([
+      run(clipped, 0.001, lengths),
+      run(clipped, 0.016, lengths),
+      run({ ...clipped, loraPlusRatio: 16 }, 0.001, lengths),
+    ]);
+    expect(mixed).toEqual([at(slow, 0), at(fast, 1), at(fast, 2), at(slow, 3)]);
   });
 });

@@ -7,8 +7,8 @@ import { StateLists } from './state-lists.js';
 export interface AdamwConfig extends OptimizerSettings {
   readonly kind: 'adamw';
   /**
-   * LoRA+ (Hayou et al., arXiv 2402.12354): the learning rate of every B is this times that of A.
-   * 1: plain LoRA.
+   * LoRA+ (Hayou et al., arXiv 2402.12354): the learning rate of every B, and of every magnitude as
+   * in PEFT, is this times that of A. 1: plain LoRA.
    */
   readonly loraPlusRatio: number;
 }
@@ -33,8 +33,8 @@ interface Group {
 }
 
 /**
- * Moments of AdamW on the device, float32, two per parameter. Parameters are A and B of one linear
- * after another.
+ * Moments of AdamW on the device, float32, two per parameter. Parameters are A, B and, of DoRA, the
+ * magnitude, a vector, of one linear after another.
  */
 export class Adamw implements Optimizer {
   readonly #firstMoments: readonly Tensor[];
@@ -84,12 +84,17 @@ export class Adamw implements Optimizer {
   /** One group where all have one rate. */
   #groupsOf(ratio: number): readonly Group[] {
     const all = [...this.parameters.keys()];
+    const ofA = new Set(
+      all
+        .filter((number) => at(this.parameters, number).shape.length === 2)
+        .filter((_, index) => index % 2 === 0),
+    );
     const parts =
       ratio === 1
         ? [{ numbers: all, factor: 1 }]
         : [
-            { numbers: all.filter((number) => number % 2 === 0), factor: 1 },
-            { numbers: all.filter((number) => number % 2 === 1), factor: ratio },
+            { numbers: all.filter((number) => ofA.has(number)), factor: 1 },
+            { numbers: all.filter((number) => !ofA.has(number)), factor: ratio },
           ];
     return parts.map(({ numbers, factor }) => {
       const of = (list: readonly Tensor[]) => numbers.map((number) => at(list, number));

@@ -1,4 +1,4 @@
-import type { LoraAdapter } from '@emloc/checkpoint';
+import { layerParameters, type LoraAdapter } from '@emloc/checkpoint';
 import type { Device, Tensor } from '@emloc/device';
 
 import { Adamw, type AdamwConfig } from './adamw.js';
@@ -21,6 +21,6 @@ export function createOptimizer(
   },
 ): Optimizer {
   if (config.kind === 'adamw') return new Adamw(device, parameters, config);
-  const starts = [...start.layers.values()].flatMap(({ a, b }) => [a, b]);
+  const starts = [...start.layers.values()].flatMap(layerParameters);
   return new Prodigy(device, parameters, { config, starts });
 }

@@ -84,11 +84,11 @@ function methodRows(job: Job, result: JobResult): [string, string][] {
       'method',
       emulated
         ? 'EMLoC ([arXiv 2506.12015](https://arxiv.org/abs/2506.12015)): LoRA on an emulator, corrected for the original'
-        : 'LoRA on the original model',
+        : `${options.useDora ? 'DoRA' : 'LoRA'} on the original model`,
     ],
     [options.levels === null ? 'ratio of the emulator' : 'levels', emulated ? code(size) : null],
     [
-      'LoRA',
+      options.useDora ? 'DoRA' : 'LoRA',
       [
         `rank ${options.rank}`,
         `alpha ${options.alpha}`,

@@ -127,6 +127,7 @@ async function recordOf(
       rank: options.rank,
       alpha: options.alpha,
       useRslora: options.useRslora,
+      ...(options.useDora && { useDora: true }),
       dropout: options.loraDropout,
       targets: options.targets,
       start: job.start && { sha256: job.start.sha256 },

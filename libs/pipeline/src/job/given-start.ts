@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { get } from '@emloc/checked';
 import {
+  isDora,
+  layerParameters,
   layerRank,
   readAdapter,
   targetModulesOf,
@@ -12,6 +14,7 @@ import { adaptableModules, linearModules, type ModelLayout } from '@emloc/models
 
 import { PipelineError } from '../errors.js';
 import { invalidOption } from '../options/checks.js';
+import { isPlain } from '../options/method.js';
 import type { TuneOptions } from '../options/resolve.js';
 
 /** The adapter that a job was given to begin from. */
@@ -22,13 +25,13 @@ export interface GivenStart {
   readonly sha256: string;
 }
 
-type Shape = Pick<TuneOptions, 'rank' | 'alpha' | 'useRslora' | 'targets'>;
+type Shape = Pick<TuneOptions, 'rank' | 'alpha' | 'useRslora' | 'useDora' | 'targets'>;
 
 /**
  * Reads the adapter of `initAdapter`, of PEFT's layout or a diffusion model's, and from it what the
- * job does not say of rank, alpha, rsLoRA and targets; null: the job begins with a fresh one.
- * @throws CheckpointError for what is no plain LoRA of this model (DoRA, saved modules, other
- * sizes); PipelineError PIPELINE_INVALID_OPTION naming what differs from the job's
+ * job does not say of rank, alpha, rsLoRA, DoRA and targets; null: the job begins with a fresh one.
+ * @throws CheckpointError for what is no LoRA or DoRA of this model (saved modules, other sizes);
+ * PipelineError PIPELINE_INVALID_OPTION naming what differs from the job's
  */
 export async function readGivenStart<O extends TuneOptions>(
   options: O,
@@ -46,8 +49,8 @@ export async function readGivenStart<O extends TuneOptions>(
   assertSameLayers(read, blank);
   const layers = new Map<string, LoraLayer>(
     [...blank.layers].map(([path, { inFeatures, outFeatures }]) => {
-      const { a, b } = get(read.layers, path);
-      return [path, { a, b, inFeatures, outFeatures }];
+      const { a, b, magnitude } = get(read.layers, path);
+      return [path, { a, b, ...(magnitude && { magnitude }), inFeatures, outFeatures }];
     }),
   );
   const adapter = { ...blank, layers };
@@ -75,8 +78,19 @@ function shapeOf(options: TuneOptions, adapter: LoraAdapter, layout: ModelLayout
   // Not asked for is what the adapter has.
   if (options.useRslora && !adapter.useRslora)
     throw invalidOption('useRslora', true, 'false, as option initAdapter has it,');
+  const useDora = isDora(adapter);
+  if (options.useDora && !useDora)
+    throw invalidOption('useDora', true, 'false, as option initAdapter has it,');
+  if (useDora && !isPlain(options))
+    throw refused('it is DoRA, which is trained on the original alone: method paged or resident');
   const { rank, alpha, useRslora } = adapter;
-  return { rank, alpha, useRslora, targets: options.targets ?? targetsOf(adapter, layout) };
+  return {
+    rank,
+    alpha,
+    useRslora,
+    useDora,
+    targets: options.targets ?? targetsOf(adapter, layout),
+  };
 }
 
 /** null: those that the model has adapted by default. */
@@ -107,7 +121,10 @@ function assertSameLayers({ layers }: LoraAdapter, expected: LoraAdapter): void 
 
 function hashOf({ rank, alpha, useRslora, layers }: LoraAdapter): string {
   const hash = createHash('sha256').update(JSON.stringify([rank, alpha, useRslora]));
-  for (const [path, { a, b }] of layers) hash.update(`\n${path}\n`).update(a).update(b);
+  for (const [path, layer] of layers) {
+    hash.update(`\n${path}\n`);
+    for (const values of layerParameters(layer)) hash.update(values);
+  }
   return hash.digest('hex');
 }
 

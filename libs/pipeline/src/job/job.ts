@@ -120,6 +120,7 @@ type WayOptions = Partial<
     | 'steps'
     | 'epochs'
     | 'refineSteps'
+    | 'useDora'
     | 'anchorSteps'
     | 'anchorRows'
   >
@@ -158,14 +159,17 @@ export function jobNotices(job: Job): string[] {
   return [...modelNotices(job), ...reportWarnings(job.report)];
 }
 
-/** The adapter that training starts from; where it is only planned, one of its sizes. */
+/**
+ * The adapter that training starts from, but for magnitudes of a fresh one; where it is only
+ * planned, one of its sizes.
+ */
 export function startingAdapter(
   { options, model: { layout }, start: given }: Job,
   { reads = 'real' }: { readonly reads?: 'real' | 'none' } = {},
 ): LoraAdapter {
-  const { rank, alpha, useRslora, targets, seed } = options;
+  const { rank, alpha, useRslora, useDora, targets, seed } = options;
   const start = layout.diffusion ? 'gaussian' : 'uniform';
-  const config = { rank, alpha, useRslora, targets, start } as const;
+  const config = { rank, alpha, useRslora, useDora, targets, start } as const;
   if (reads === 'none') return blankAdapter(layout, config);
   return given?.adapter ?? initialAdapter(layout, config, seed);
 }

@@ -4,12 +4,12 @@ import { runTrainStage } from '../stages/train.js';
 import { emulatorSource } from './factor-store.js';
 import { jobResultOf, type JobResult } from './job-result.js';
 import { bringRows, type JobRun } from './job-run.js';
-import { startingAdapter } from './job.js';
 import { noOutcomeStore, type OutcomeStore } from './outcome-store.js';
 import { refine } from './refinement.js';
 import { sampleOriginal } from './sample-original.js';
 import type { StageOutcome, TunedOutcome } from './stage-outcomes.js';
 import { trainedLevels } from './trained-levels.js';
+import { trainingStart } from './training-start.js';
 
 /**
  * Runs all stages of a job in this process, but those that `outcomes` has. The same for a real
@@ -69,13 +69,13 @@ async function outcomeOf<S extends keyof StageOutcome>(
   return outcome;
 }
 
-function tune(run: JobRun): Promise<TunedOutcome> {
+async function tune(run: JobRun): Promise<TunedOutcome> {
   const { job, environment } = run;
   const { factors: store, device } = environment;
-  return runTrainStage(run, {
+  return await runTrainStage(run, {
     stage: 'train',
     levels: trainedLevels(job, { store, profile: device.profile }),
-    adapter: startingAdapter(job, environment),
+    adapter: await trainingStart(job, environment),
     plan: job.training,
     evaluateBefore: true,
   });

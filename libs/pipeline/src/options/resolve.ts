@@ -1,7 +1,7 @@
 import { invalidOption } from './checks.js';
 import { assertWeightCount } from './data-weights.js';
 import type { OptionCommand } from './kinds.js';
-import { assertMethod, bareRatio, patternRatios } from './method.js';
+import { assertMethod, bareRatio, isPlain, patternRatios } from './method.js';
 import { optionsFor, type OptionsOf } from './table.js';
 
 /** A whole fine-tuning job. */
@@ -44,6 +44,7 @@ export function resolveTuneOptions(
   if (resolved.levels !== null) assertOnlyLevels(resolved);
   assertPatience(resolved);
   assertLoraPlus(resolved);
+  assertDora(resolved);
   assertAnchors(resolved);
   return resolved;
 }
@@ -126,6 +127,19 @@ function assertLoraPlus({ loraPlusRatio, optimizer }: TuneOptions): void {
       'loraPlusRatio',
       loraPlusRatio,
       'no option optimizer prodigy, which finds one rate for all matrices,',
+    );
+}
+
+/**
+ * No correction is known that moves a magnitude from an emulator to the original.
+ * @throws PipelineError PIPELINE_INVALID_OPTION
+ */
+export function assertDora({ useDora, method }: Pick<TuneOptions, 'useDora' | 'method'>): void {
+  if (useDora && !isPlain({ method }))
+    throw invalidOption(
+      'useDora',
+      useDora,
+      'option method paged or resident beside it, since DoRA has no correction for an emulator,',
     );
 }
 

@@ -79,6 +79,15 @@ export const trainingOptions = Object.freeze({
     commands: job,
     field: 'use_rslora',
   }),
+  /** Magnitude and direction apart (arXiv 2402.09353); on the original alone. */
+  useDora: flagged({
+    default: false,
+    of: 'text',
+    flag: '--dora',
+    help: 'DoRA: the norm of each row of a weight is trained, too; with --method paged or resident only',
+    commands: job,
+    field: 'use_dora',
+  }),
   /** Regular expression over whole module paths; null: those of the kind of model. */
   targets: text({
     default: null,

@@ -77,10 +77,10 @@ export function bestLevels<L extends { readonly plan: JobPlan }>(planned: readon
   return best ?? planned.at(0) ?? null;
 }
 
-/** Options of a job whose emulators have these levels. */
+/** Options of a job whose emulators have these levels; DoRA is not trained on them. */
 function emulatorOptions(options: JobOptions, levels: string) {
   return {
     ...({ method: 'emulator', levels, ratios: patternRatios(options) } as const),
-    ...{ steps: null, epochs: null, refineSteps: null, ...withoutAnchors },
+    ...{ steps: null, epochs: null, refineSteps: null, useDora: false, ...withoutAnchors },
   };
 }

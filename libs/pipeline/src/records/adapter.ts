@@ -5,28 +5,31 @@ import { float32Tensor, hasFields, RecordReader, type TensorRecord } from './ten
 type AdapterHeader = Omit<LoraAdapter, 'layers'> & {
   readonly layers: readonly (Pick<LoraLayer, 'inFeatures' | 'outFeatures'> & {
     readonly path: string;
+    /** Of DoRA. */
+    readonly hasMagnitude?: boolean;
   })[];
 };
 
-/** One matrix of an adapter, named within a record. */
+/** A matrix or a magnitude of an adapter, named within a record. */
 export interface AdapterParameter {
   readonly name: string;
-  readonly shape: readonly [number, number];
+  readonly shape: readonly number[];
   readonly values: Float32Array;
 }
 
 /**
- * Tensors `PATH.lora_A` (rank, in) and `PATH.lora_B` (out, rank), float32, whose bytes are the
- * adapter's own.
+ * Tensors `PATH.lora_A` (rank, in), `PATH.lora_B` (out, rank) and, of DoRA, `PATH.magnitude` (out),
+ * float32, whose bytes are the adapter's own.
  */
 export function adapterToRecord(adapter: LoraAdapter): TensorRecord {
   const { layers, ...numbers } = adapter;
   const header: AdapterHeader = {
     ...numbers,
-    layers: [...layers].map(([path, { inFeatures, outFeatures }]) => ({
+    layers: [...layers].map(([path, { inFeatures, outFeatures, magnitude }]) => ({
       path,
       inFeatures,
       outFeatures,
+      ...(magnitude && { hasMagnitude: true }),
     })),
   };
   return {
@@ -45,11 +48,12 @@ export function adapterFromRecord(record: TensorRecord): LoraAdapter {
   return {
     ...numbers,
     layers: new Map(
-      layers.map(({ path, inFeatures, outFeatures }) => [
+      layers.map(({ path, inFeatures, outFeatures, hasMagnitude = false }) => [
         path,
         {
           a: reader.float32(`${path}.lora_A`, [rank, inFeatures]),
           b: reader.float32(`${path}.lora_B`, [outFeatures, rank]),
+          ...(hasMagnitude && { magnitude: reader.float32(`${path}.magnitude`, [outFeatures]) }),
           inFeatures,
           outFeatures,
         },
@@ -58,15 +62,13 @@ export function adapterFromRecord(record: TensorRecord): LoraAdapter {
   };
 }
 
-/** The matrices of an adapter: A then B of each layer. */
+/** What is trained of an adapter: A, B and, of DoRA, the magnitude of each layer. */
 export function parametersOf({ rank, layers }: LoraAdapter): readonly AdapterParameter[] {
-  return [...layers].flatMap(
-    ([path, { a, b, inFeatures, outFeatures }]) =>
-      [
-        { name: `${path}.lora_A`, shape: [rank, inFeatures], values: a },
-        { name: `${path}.lora_B`, shape: [outFeatures, rank], values: b },
-      ] as const,
-  );
+  return [...layers].flatMap(([path, { a, b, magnitude, inFeatures, outFeatures }]) => [
+    { name: `${path}.lora_A`, shape: [rank, inFeatures], values: a },
+    { name: `${path}.lora_B`, shape: [outFeatures, rank], values: b },
+    ...(magnitude ? [{ name: `${path}.magnitude`, shape: [outFeatures], values: magnitude }] : []),
+  ]);
 }
 
 function isHeader(value: unknown): value is AdapterHeader {

@@ -110,7 +110,8 @@ function bestOf(adapter: LoraAdapter, reader: RecordReader): LoraAdapter {
     const { inFeatures, outFeatures } = layer;
     const a = reader.float32(`${path}.lora_A.best`, [rank, inFeatures]);
     const b = reader.float32(`${path}.lora_B.best`, [outFeatures, rank]);
-    return [path, { ...layer, a, b }] as const;
+    const magnitude = layer.magnitude && reader.float32(`${path}.magnitude.best`, [outFeatures]);
+    return [path, { ...layer, a, b, ...(magnitude && { magnitude }) }] as const;
   });
   return { ...adapter, layers: new Map(layers) };
 }

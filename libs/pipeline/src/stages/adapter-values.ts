@@ -1,4 +1,4 @@
-import { areWithin, type LoraAdapter } from '@emloc/checkpoint';
+import { areWithin, layerParameters, type LoraAdapter } from '@emloc/checkpoint';
 
 export function isFiniteAdapter(adapter: LoraAdapter): boolean {
   return isWithin(adapter, Number.MAX_VALUE);
@@ -15,12 +15,16 @@ export function isSoundAdapter(adapter: LoraAdapter): boolean {
 }
 
 function isWithin({ layers }: LoraAdapter, largest: number): boolean {
-  return [...layers.values()].every(({ a, b }) => areWithin(a, largest) && areWithin(b, largest));
+  return [...layers.values()].every((layer) =>
+    layerParameters(layer).every((values) => areWithin(values, largest)),
+  );
 }
 
 /** What is said of an adapter that changes nothing in some of its layers; null: nothing. */
 export function zeroLayersNotice({ layers }: LoraAdapter): string | null {
-  const zero = [...layers].filter(([, { b }]) => b.every((value) => value === 0));
+  const zero = [...layers].filter(
+    ([, { b, magnitude }]) => !magnitude && b.every((value) => value === 0),
+  );
   const [first] = zero;
   if (!first) return null;
   return zero.length === layers.size

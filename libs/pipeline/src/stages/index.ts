@@ -1,4 +1,5 @@
-export { jobNotices, startingAdapter, type RowUse } from '../job/job.js';
+export { jobNotices, type RowUse } from '../job/job.js';
+export { trainingStart } from '../job/training-start.js';
 export { bringRows, type JobRun } from '../job/job-run.js';
 export { type MemoryPlan, type JobEnvironment } from '../job/environment.js';
 export { emulatorSource, type FactorStore } from '../job/factor-store.js';

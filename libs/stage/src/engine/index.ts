@@ -1,3 +1,4 @@
+export type { EngineContract, EngineReport, NamedBlock } from '../contract.js';
 export { inLayer, namedBlocks, runEngineStage } from './engine-stage.js';
 export { preparedMemory } from './prepared-job.js';
 export { ownedBuffers } from './owned-buffers.js';

@@ -1,4 +1,4 @@
-export type { EngineContract, EngineEvent, EngineReport, NamedBlock } from '../contract.js';
+export type { EngineEvent } from '../contract.js';
 export { blockFactors } from './block-factors.js';
 export { blockItems, blockKey, type LayerSharing, shareLayers } from './layer-sharing.js';
 export { runStageService } from './run-stage-service.js';
