@@ -80,7 +80,8 @@ const workspaceBytes: WorkspaceBytes = Object.freeze({
   scale: ({ out }: KernelOptions<'scale'>) => bytes(out.size),
   scaleBy: ({ out }: KernelOptions<'scaleBy'>) => bytes(out.size),
   doraGate: ({ gate }: KernelOptions<'doraGate'>) => bytes(gate.size + 3 * gate.dim(1)),
-  doraGateBackward: ({ dGate }: KernelOptions<'doraGateBackward'>) => bytes(4 * dGate.dim(1)),
+  doraGateBackward: ({ dGate }: KernelOptions<'doraGateBackward'>) =>
+    bytes(dGate.size + dGate.dim(1)),
   dropout: ({ x }: KernelOptions<'dropout'>) => bytes(3 * x.size),
   dequantize: ({ out }: KernelOptions<'dequantize'>) => bytes(out.size),
   modulate: ({ x }: KernelOptions<'modulate'>) => bytes(5 * x.size + 2 * x.dim(0)),
