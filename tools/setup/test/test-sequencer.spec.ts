@@ -1,32 +1,31 @@
-import TestSequencer, { startsPrograms } from '../test-sequencer.mjs';
+import { sideBySide, startsPrograms } from '../test-sequencer.mjs';
 
-type Tests = Parameters<TestSequencer['sort']>[0];
+describe('sideBySide', () => {
+  /** @param given durations by path, in milliseconds */
+  const orderOf = (
+    given: readonly (readonly [path: string, duration: number | undefined])[],
+  ): string[] =>
+    sideBySide(given.map(([path, duration]) => ({ path, duration }))).map(({ path }) => path);
 
-describe('the order of suites', () => {
-  const [long, short, program] = [
-    '/r/libs/a/long.spec.ts',
-    '/r/libs/a/b.spec.ts',
-    '/r/tools/x/test/c.spec.ts',
-  ];
-  const orderOf = async (durations: readonly (number | undefined)[]): Promise<string[]> => {
-    const tests = [short, long, program].map((path, index) => ({
-      path,
-      duration: durations[index],
-      // Sizes that say nothing of themselves, and no results of earlier runs.
-      context: {
-        config: { cacheDirectory: '/nowhere', id: 'x', name: 'x' },
-        hasteFS: { getSize: () => 1 },
-      },
-    }));
-    const sorted = await new TestSequencer({ contexts: [], globalConfig: {} } as never).sort(
-      tests as unknown as Tests,
-    );
-    return [...sorted].map(({ path }) => path);
-  };
+  it('has suites that start programs beside the others, in the order of each kind', () => {
+    const [long, short] = ['/r/tools/x/test/long.spec.ts', '/r/tools/x/test/short.spec.ts'];
+    const [slow, middle, quick] = ['/r/libs/a.spec.ts', '/r/libs/b.spec.ts', '/r/libs/c.spec.ts'];
+    expect(
+      orderOf([
+        [long, 9000],
+        [slow, 6000],
+        [middle, 5000],
+        [short, 4000],
+        [quick, 1000],
+      ]),
+    ).toEqual([long, slow, middle, short, quick]);
+  });
 
-  it('begins with what starts programs as long as a time is not known', async () => {
-    expect((await orderOf([undefined, undefined, undefined]))[0]).toBe(program);
-    expect((await orderOf([1, 9, undefined]))[0]).toBe(program);
+  it('takes programs to be slow as long as no times are known', () => {
+    const programs = ['/r/tools/x/test/a.spec.ts', '/r/services/x/test/b.spec.ts'];
+    const others = Array.from({ length: 10 }, (_, index) => `/r/libs/x/${index}.spec.ts`);
+    const order = orderOf([...others, ...programs].map((path) => [path, undefined] as const));
+    expect(order).toEqual([programs[0], ...others.slice(0, 8), programs[1], ...others.slice(8)]);
   });
 });
 
