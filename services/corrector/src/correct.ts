@@ -18,11 +18,11 @@ import {
   reportMessage,
   shareLayers,
   storeRecord,
-  type EngineReport,
   type LayerSharing,
   type StageAttempt,
   type StageHandler,
 } from '@emloc/stage';
+import type { EngineReport } from '@emloc/stage/engine';
 
 import type { CorrectorContract, CorrectorOutcome, CorrectorRequest } from './contract.js';
 
