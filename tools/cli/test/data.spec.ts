@@ -52,6 +52,18 @@ describe('emloc data', () => {
     expect(stdout).toContain(`chat template: default (${model}`);
   });
 
+  it.each([
+    ['--data', 'other.jsonl'],
+    ['--data-weights', '1,2'],
+  ])('takes its file, or %s', async (flag, value) => {
+    const file = await rows('one.jsonl', turn('Good day'));
+    const { code, stderr } = await emloc(['data', file, flag, value, '--model', model]);
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: expect.stringContaining(`${flag} beside [file]: one of them is expected`) as string,
+    });
+  });
+
   it('prints a line of JSON a row, the bad ones too, and last a summary', async () => {
     const file = await rows(
       'mixed.jsonl',

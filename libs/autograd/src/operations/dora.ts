@@ -26,7 +26,7 @@ const pieceElements = 2 ** 22;
 const epsilon = 1e-30;
 
 /** Of a linear's auxiliaries, whose first two these are. */
-export function doraAuxiliaries([sum, inverseRms]: readonly Tensor[]): DoraAuxiliaries {
+function doraAuxiliaries([sum, inverseRms]: readonly Tensor[]): DoraAuxiliaries {
   const what = 'what the forward of a linear with a magnitude keeps';
   return { sum: required(sum, what), inverseRms: required(inverseRms, what) };
 }

@@ -63,6 +63,13 @@ describe('a CSV file', () => {
     ]);
   });
 
+  it('may have several columns without a name, as spreadsheets leave them', async () => {
+    expect(await read('prompt,completion,,\na,b,,\nc,d,x,\n')).toEqual([
+      [2, { prompt: 'a', completion: 'b', '': null }],
+      [3, { prompt: 'c', completion: 'd', '': null }],
+    ]);
+  });
+
   it('is read across chunks, in any letters', async () => {
     const text = 'é "🙂"\n'.repeat(20_000);
     const field = `"${text.replaceAll('"', '""')}"`;

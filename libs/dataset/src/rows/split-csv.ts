@@ -127,7 +127,8 @@ function headerOf(fields: readonly string[], place: string): readonly string[] {
     const names = fields.map(decodeField);
     if (names.length === 1 && /[;\t]/.test(at(names, 0)))
       throw new RowError(null, 'is one name with semicolons or tabs: columns end in commas');
-    const twice = names.findIndex((name, index) => names.indexOf(name) < index);
+    // Spreadsheets and data frames leave columns without a name, which nothing asks for.
+    const twice = names.findIndex((name, index) => name !== '' && names.indexOf(name) < index);
     if (twice < 0) return names;
     throw new RowError(null, `has the name of its column ${twice + 1} twice`);
   } catch (cause) {

@@ -5,8 +5,8 @@ import { streaming } from '../work.js';
 
 /**
  * gate[s, i] = magnitude[i] / ‖w_i‖ − 1, the same for every sequence s: what DoRA (Liu et al.,
- * arXiv 2402.09353) adds to an output, as a share of it. ‖w_i‖ = √width / inverseRms[i], as `rmsNorm`
- * gives it of the rows of a weight; in float32 or better, rounded once.
+ * arXiv 2402.09353) adds to an output, as a share of it. ‖w_i‖ = √width / inverseRms[i], as
+ * `rmsNorm` gives it of the rows of a weight; in float32 or better, rounded once.
  */
 export interface DoraGateOptions {
   /** (d) float32 */

@@ -134,7 +134,7 @@ function assertLoraPlus({ loraPlusRatio, optimizer }: TuneOptions): void {
  * No correction is known that moves a magnitude from an emulator to the original.
  * @throws PipelineError PIPELINE_INVALID_OPTION
  */
-export function assertDora({ useDora, method }: Pick<TuneOptions, 'useDora' | 'method'>): void {
+function assertDora({ useDora, method }: Pick<TuneOptions, 'useDora' | 'method'>): void {
   if (useDora && !isPlain({ method }))
     throw invalidOption(
       'useDora',

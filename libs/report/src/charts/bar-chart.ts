@@ -27,6 +27,8 @@ export interface BarChart {
 /** Shares of the width, so that bars fit any page while text keeps its size. */
 const inner = { left: 24, right: 78 };
 const rowHeight = 30;
+/** What a number takes of the width at most, on the narrowest page. */
+const numberWidth = 18;
 
 /** Bars from 0 to the right, each with its name and its number. */
 export function barChart(chart: BarChart): Html {
@@ -40,7 +42,8 @@ export function barChart(chart: BarChart): Html {
   const x = scaleLinear()
     .domain([0, largest || 1])
     .range([inner.left, inner.right]);
-  const drawing = bars.map((_, index) => bar(at(bars, index), top + index * rowHeight, x));
+  const place = { x, rule: rule ? x(rule.value) : null };
+  const drawing = bars.map((_, index) => bar(at(bars, index), top + index * rowHeight, place));
   if (rule) {
     const across = x(rule.value).toFixed(1);
     drawing.unshift(
@@ -61,10 +64,12 @@ export function barChart(chart: BarChart): Html {
 function bar(
   { name, value, text, isChosen }: Bar,
   top: number,
-  x: (value: number) => number,
+  { x, rule }: { readonly x: (value: number) => number; readonly rule: number | null },
 ): Html {
   const middle = top + rowHeight / 2;
   const end = x(Math.max(0, value));
+  // Behind a rule that would cross the number.
+  const start = rule !== null && end <= rule && rule < end + numberWidth ? rule : end;
   return html`<text
       class="axis"
       x="${inner.left}%"
@@ -80,5 +85,5 @@ function bar(
       width="${Math.max(0.2, end - inner.left).toFixed(2)}%"
       height="${rowHeight - 10}"
       rx="2"
-    /><text class="value" x="${end.toFixed(2)}%" dx="6" y="${middle}" dy="0.32em">${text}</text>`;
+    /><text class="value" x="${start.toFixed(2)}%" dx="6" y="${middle}" dy="0.32em">${text}</text>`;
 }

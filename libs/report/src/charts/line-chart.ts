@@ -30,7 +30,8 @@ export interface LineChart {
 }
 
 const size = { width: 640, height: 260 };
-const inner = { left: 72, right: 16, top: 12, bottom: 44 };
+/** Above there is room for the name of a rule. */
+const inner = { left: 72, right: 16, top: 22, bottom: 44 };
 
 /** Lines over a common axis, with ticks, and a legend where there is more than one. */
 export function lineChart(chart: LineChart): Html {
@@ -116,7 +117,7 @@ function ruleAt(at: number, name: string): Html {
     /><text
       class="rule-name"
       x="${size.width - inner.right}"
-      y="${at < inner.top + 16 ? (at + 15).toFixed(1) : (at - 5).toFixed(1)}"
+      y="${(at - 5).toFixed(1)}"
       text-anchor="end"
       >${name}</text
     >`;

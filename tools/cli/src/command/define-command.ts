@@ -51,6 +51,8 @@ export type CommandResult = (ShownResult | Partial<Record<keyof ShownResult, und
 interface Argument<A extends string> {
   readonly name: A;
   readonly help: string;
+  /** Flags that it stands for, which are refused beside it: commander's names of their values. */
+  readonly standsFor?: readonly string[];
 }
 
 type ArgumentValue<A extends string> = A extends `<${string}` ? string : string | undefined;

@@ -28,6 +28,7 @@ export async function runCommand(
     applyConfigFile(command, defined);
     const raw: RawValues = command.opts();
     assertRequired(raw, defined);
+    assertOneSource(command, defined);
     const json = raw['json'] === true;
     const show = showerOf(json);
     const { signal } = abort;
@@ -84,6 +85,20 @@ function endingOf(
     return { error: isCoded(error) ? error : abort.signal.reason, code: signalExitCode(by) };
   const reason: unknown = abort.signal.aborted ? abort.signal.reason : error;
   return { error: reason, code: exitCodeOf(reason) };
+}
+
+/** An argument goes before what a config file says, not before flags beside it. */
+function assertOneSource(command: Command, { argument }: DefinedCommand): void {
+  if (!argument || command.args.length === 0) return;
+  const rival = command.options.find(
+    (option) =>
+      argument.standsFor?.includes(option.attributeName()) === true &&
+      command.getOptionValueSource(option.attributeName()) === 'cli',
+  );
+  if (rival)
+    throw new UsageError(
+      `${rival.long ?? rival.flags} beside ${argument.name}: one of them is expected`,
+    );
 }
 
 /** A text that is empty is as good as none, as is a list that begins with one. */

@@ -44,7 +44,11 @@ import { UsageError } from '../usage-error.js';
 const shownRows = 20;
 
 export const command = defineCommand({
-  argument: { name: '[file]', help: 'rows or a folder of pictures, as --data of tune' },
+  argument: {
+    name: '[file]',
+    help: 'rows or a folder of pictures, as --data of tune',
+    standsFor: ['data', 'dataWeights'],
+  },
   options: tableOptions('data', 'model'),
   flags: {},
   notes:
