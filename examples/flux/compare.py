@@ -1,7 +1,7 @@
 """
 The ways to teach the model the subject, and what comes of them, as a table.
 
-    python3 examples/flux/compare.py --work FOLDER [--ratio 0.45] [--steps 600 --refine-steps 150]
+    python3 examples/flux/compare.py --work FOLDER [--ratio 0.45] [--steps 400 --refine-steps 100]
 
 The base model; LoRA on the whole model; the paper's way for this kind of model, an emulator by
 plain SVD without a correction, of modulation too; ours, activation-aware, before and after its
@@ -195,8 +195,8 @@ if __name__ == '__main__':
     parser = argparse.ArgumentParser()
     parser.add_argument('--work', type=Path, required=True)
     parser.add_argument('--ratio', default='0.45')
-    parser.add_argument('--steps', type=int, default=600)
-    parser.add_argument('--refine-steps', type=int, default=150)
+    parser.add_argument('--steps', type=int, default=400)
+    parser.add_argument('--refine-steps', type=int, default=100)
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--draws', type=int, default=256, help='of a loss')
     parser.add_argument('--samples', type=int, default=64, help='a multiple of 8')

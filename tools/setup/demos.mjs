@@ -39,10 +39,10 @@ const demos = Object.freeze({
     test: 'examples/flux/data/test',
     adapter: 'out/demo-flux-adapter',
     tuneFlags: [
-      ...['--ratio', '0.75', '--rank', '16', '--alpha', '16'],
-      ...['--steps', '600', '--lr', '1e-3', '--refine-steps', '150'],
+      ...['--ratio', '0.45', '--rank', '16', '--alpha', '16'],
+      ...['--steps', '400', '--lr', '1e-3', '--refine-steps', '100'],
       ...['--flip', '--noise-scheme', 'shift'],
-      ...['--class-data', 'examples/flux/data/others', '--prior-weight', '0.3'],
+      ...['--class-data', 'examples/flux/data/others', '--prior-weight', '0.5'],
     ],
     pictures: {
       prompt: 'a picture of sks toy',
