@@ -124,6 +124,16 @@ describe('planned ways', () => {
     expect(bestLevels([])).toBeNull();
   });
 
+  it('are those on the original alone of a job with DoRA', async () => {
+    await using job = await open({ ...plain, useDora: true });
+    const ways = await waysOf(job, 2 ** 30);
+    expect(ways?.ways.map(({ fits }) => fits)).toEqual([false, false, true]);
+    expect(named(ways, 'emulator')).toMatchObject({
+      reason: 'DoRA is trained on the original alone',
+    });
+    expect(ways?.levels).toBeNull();
+  });
+
   it('are none of a job with levels', async () => {
     await using job = await open({ levels: '0.25:2,0.5:1', steps: null, refineSteps: null });
     expect(await waysOf(job, 2 ** 30)).toBeNull();

@@ -29,6 +29,7 @@ export async function planWays(inputs: TimedInputs): Promise<EqualWays | null> {
   const plainSteps = plain.training.batches.length;
   const plan = await planJob({ ...inputs, job: plain });
   const emulator = await planEmulator(inputs, job.variant, plainSteps);
+  const levels = typeof emulator === 'string' ? null : emulator;
   return {
     ways: waysOf({
       emulator,
@@ -36,8 +37,8 @@ export async function planWays(inputs: TimedInputs): Promise<EqualWays | null> {
       residentBytes: await residentBytes(plain, profile),
     }),
     plainSteps,
-    levels: emulator?.levels ?? null,
-    hasLargeBatches: emulator?.hasLargeBatches ?? false,
+    levels: levels?.levels ?? null,
+    hasLargeBatches: levels?.hasLargeBatches ?? false,
   };
 }
 
@@ -48,12 +49,14 @@ interface PlannedLevels {
   readonly steps: number;
 }
 
+/** The emulator's way, or why there is none. */
 async function planEmulator(
   inputs: TimedInputs,
   variant: NonNullable<Job['variant']>,
   plainSteps: number,
-): Promise<PlannedLevels | null> {
+): Promise<PlannedLevels | string> {
   const { options, trainRows } = inputs.job;
+  if (options.useDora) return 'DoRA is trained on the original alone';
   const batch = meanBatchRows(inputs.job);
   const candidates = equalLevels(plainSteps, { batch, rows: trainRows.count });
   const planned: PlannedLevels[] = [];
@@ -62,7 +65,7 @@ async function planEmulator(
     const plan = await planJob({ ...inputs, job: variant(emulatorOptions(options, levels)) });
     planned.push({ ...candidate, plan, steps: stepsOf(parseLevels('levels', levels)) });
   }
-  return bestLevels(planned);
+  return bestLevels(planned) ?? 'its levels would have more steps than a job may have';
 }
 
 /** The fastest of levels that fit; the first where none does. */
@@ -77,10 +80,10 @@ export function bestLevels<L extends { readonly plan: JobPlan }>(planned: readon
   return best ?? planned.at(0) ?? null;
 }
 
-/** Options of a job whose emulators have these levels; DoRA is not trained on them. */
+/** Options of a job whose emulators have these levels. */
 function emulatorOptions(options: JobOptions, levels: string) {
   return {
     ...({ method: 'emulator', levels, ratios: patternRatios(options) } as const),
-    ...{ steps: null, epochs: null, refineSteps: null, useDora: false, ...withoutAnchors },
+    ...{ steps: null, epochs: null, refineSteps: null, ...withoutAnchors },
   };
 }

@@ -40,8 +40,8 @@ interface Planned {
 
 /** Plans of one job's ways, in one budget. */
 interface PlannedWays {
-  /** null: there would be more steps than a job may have. */
-  readonly emulator: Planned | null;
+  /** Or why there is none. */
+  readonly emulator: Planned | string;
   /** Plain LoRA on the original; its weights stay where the budget has room. */
   readonly original: Planned;
   /** The least budget in which they stay. */
@@ -54,9 +54,7 @@ export function waysOf({ emulator, original, residentBytes }: PlannedWays): read
   const isResident = residentBytes <= budgetBytes;
   const none = (name: Method, reason: string): Way => ({ name, fits: false, reason });
   return [
-    emulator === null
-      ? none('emulator', 'its levels would have more steps than a job may have')
-      : wayOf('emulator', emulator),
+    typeof emulator === 'string' ? none('emulator', emulator) : wayOf('emulator', emulator),
     isResident ? none('paged', 'all weights stay on the device') : wayOf('paged', original),
     isResident ? wayOf('resident', original) : none('resident', needs(residentBytes, budgetBytes)),
   ];
