@@ -1,14 +1,14 @@
 import { at } from '@emloc/checked';
-import type { HostArray, Tensor } from '@emloc/device';
+import type { Tensor } from '@emloc/device';
 
-import { DeviceLayer } from './device-layer.js';
 import { PagerError } from './errors.js';
-import { HostTier, type Outlook, type StagedLayer, type Staging } from './host-tier.js';
+import { HostTier, type Outlook, type Staging } from './host-tier.js';
 import { LeasedTensors } from './leased-tensors.js';
 import { NoReads } from './no-reads.js';
 import { assertOptions, LayerLimits, type PagerOptions } from './options.js';
 import { PagingPolicy } from './policy.js';
 import type { PlannedLoad } from './residency.js';
+import { Residents, type Resident } from './residents.js';
 import { hostLayout, storedBytes, twoLargest } from './source.js';
 import { PagerLog, type PagerStatistics } from './statistics.js';
 import { unless } from './unless.js';
@@ -60,33 +60,20 @@ export function openPager(options: PagerOptions): Pager {
   return new WeightPager(options);
 }
 
-/** A layer with memory on the device. */
-interface Resident {
-  readonly layer: number;
-  readonly memory: DeviceLayer;
-  /** Settles when the copy is on its way; null: not started. */
-  ready: Promise<void> | null;
-  isReady: boolean;
-}
-
 class WeightPager implements Pager {
   readonly #limits: LayerLimits;
   readonly #policy: PagingPolicy;
   readonly #staging: Staging;
   readonly #log: PagerLog;
-  readonly #residents = new Map<number, Resident>();
-  /** Residents that have not been started, in the order of their use. */
-  readonly #waiting = new Set<Resident>();
-  readonly #copies = new Set<Promise<void>>();
+  readonly #residents: Residents;
   readonly #leased = new Set<LeasedTensors>();
   /** Aborted with the PagerError that every later call gets. */
   readonly #stop = new AbortController();
   readonly #prefetch: boolean;
-  #deviceBytes = 0;
   #closing: Promise<void> | null = null;
 
   constructor(private readonly options: PagerOptions) {
-    const { source, signal } = options;
+    const { device, source, category = 'weights', signal } = options;
     this.#prefetch = options.prefetch ?? true;
     this.#limits = new LayerLimits(options);
     this.#policy = new PagingPolicy({
@@ -100,10 +87,25 @@ class WeightPager implements Pager {
       diskBytes,
     };
     this.#log = new PagerLog(
-      () => ({ ...budgets, deviceBytes: this.#deviceBytes, hostBytes: this.#staging.heldBytes }),
+      () => ({
+        ...budgets,
+        deviceBytes: this.#residents.bytes,
+        hostBytes: this.#staging.heldBytes,
+      }),
       options.observer,
     );
     this.#staging = this.#openStaging();
+    this.#residents = new Residents({
+      device,
+      source,
+      category,
+      layerBytes: this.#limits.deviceBytes,
+      staging: this.#staging,
+      log: this.#log,
+      outlook: () => this.#outlook(),
+      onFailedCopy: (error) =>
+        this.#fail('PAGER_COPY_FAILED', 'a copy to the device failed', error),
+    });
     if (signal?.aborted) this.#onAbort();
     else signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
@@ -179,7 +181,7 @@ class WeightPager implements Pager {
 
   /** Whether these layers can be used at once, and no other has been asked for. */
   #hasAll(layers: readonly number[]): boolean {
-    if (this.#stop.signal.aborted || this.#waiting.size > 0) return false;
+    if (this.#stop.signal.aborted || this.#residents.waiting.length > 0) return false;
     if (!layers.every((layer) => this.#residents.get(layer)?.isReady)) return false;
     return (this.#policy.forecastLoads() ?? []).length === 0;
   }
@@ -191,9 +193,9 @@ class WeightPager implements Pager {
     const step = this.#policy.access(layer);
     const known = this.#residents.get(layer);
     this.#log.acquired(Boolean(known?.ready));
-    step.evict.forEach((victim) => this.#evict(victim));
+    step.evict.forEach((victim) => this.#residents.evict(victim));
     try {
-      return this.#start(known ?? this.#place(layer));
+      return this.#residents.start(known ?? this.#place(layer));
     } finally {
       this.#apply(step.prefetch);
     }
@@ -214,7 +216,7 @@ class WeightPager implements Pager {
   }
 
   #unpin(resident: Resident): void {
-    if (this.#stop.signal.aborted || this.#residents.get(resident.layer) !== resident) return;
+    if (this.#stop.signal.aborted || !this.#residents.has(resident)) return;
     this.#apply(this.#policy.release(resident.layer));
   }
 
@@ -224,109 +226,29 @@ class WeightPager implements Pager {
    */
   #apply(loads: readonly PlannedLoad[]): void {
     for (const { layer, evict } of loads) {
-      evict.forEach((victim) => this.#evict(victim));
+      evict.forEach((victim) => this.#residents.evict(victim));
       try {
         this.#place(layer);
       } catch {
         continue;
       }
     }
-    if (this.#prefetch) for (const resident of this.#waiting) this.#start(resident);
+    if (this.#prefetch) this.#residents.startAll();
   }
 
   #place(layer: number): Resident {
-    const { device, source, category = 'weights' } = this.options;
     try {
-      const memory = new DeviceLayer(device, at(source.layers, layer), category);
-      const resident: Resident = { layer, memory, ready: null, isReady: false };
-      this.#residents.set(layer, resident);
-      this.#waiting.add(resident);
-      this.#deviceBytes += this.#bytesOf(layer);
-      this.#log.add({ type: 'page-in', layer, bytes: this.#bytesOf(layer) });
-      return resident;
+      return this.#residents.place(layer);
     } catch (error) {
       this.#policy.discard(layer);
       throw error;
     }
   }
 
-  #evict(layer: number): void {
-    const resident = this.#residents.get(layer);
-    if (!resident) return;
-    this.#remove(resident);
-    this.#log.add({ type: 'page-out', layer, bytes: this.#bytesOf(layer) });
-  }
-
-  #remove(resident: Resident): void {
-    this.#residents.delete(resident.layer);
-    this.#waiting.delete(resident);
-    this.#deviceBytes -= this.#bytesOf(resident.layer);
-    resident.memory.dispose();
-  }
-
-  #bytesOf(layer: number): number {
-    return at(this.#limits.deviceBytes, layer);
-  }
-
-  #start(resident: Resident): Resident {
-    if (resident.ready) return resident;
-    this.#waiting.delete(resident);
-    resident.ready = this.#load(resident).then(() => {
-      resident.isReady = true;
-    });
-    resident.ready.catch(() => undefined);
-    return resident;
-  }
-
-  /** Resolves when the copy is on its way, not when it is done. */
-  async #load({ layer, memory }: Resident): Promise<void> {
-    const staged = this.#staging.stage(layer, this.#outlook());
-    try {
-      const arrays = await staged.arrays;
-      if (!memory.isDisposed) this.#upload(layer, memory, arrays);
-    } finally {
-      this.#follow(this.#copied(memory, staged));
-    }
-  }
-
-  /** Holds what is staged for as long as it is copied. */
-  async #copied(memory: DeviceLayer, staged: StagedLayer): Promise<void> {
-    using _source = staged;
-    await memory.copied();
-  }
-
-  #upload(layer: number, memory: DeviceLayer, arrays: readonly HostArray[]): void {
-    const spec = at(this.options.source.layers, layer);
-    try {
-      memory.upload(arrays);
-    } catch (error) {
-      throw new PagerError(
-        'PAGER_COPY_FAILED',
-        `pager: layer ${layer} (${spec.name}) could not be copied to the device`,
-        { cause: error },
-      );
-    }
-    this.#log.add({ type: 'upload', layer, bytes: storedBytes(spec) });
-  }
-
-  /** Keeps track of a copy; one that fails fails the pager. */
-  #follow(copy: Promise<void>): void {
-    const followed = copy
-      .catch((error: unknown) =>
-        this.#fail('PAGER_COPY_FAILED', 'a copy to the device failed', error),
-      )
-      .then(() => {
-        this.#copies.delete(followed);
-        if (this.#residents.size === this.options.source.layers.length && this.#copies.size === 0)
-          this.#staging.trim();
-      });
-    this.#copies.add(followed);
-  }
-
   #outlook(): Outlook {
     if (this.#staging.holdsAll) return { loads: null, prefetch: false };
     const forecast = this.#policy.forecastLoads();
-    const loads = forecast && [...[...this.#waiting].map(({ layer }) => layer), ...forecast];
+    const loads = forecast && [...this.#residents.waiting, ...forecast];
     return { loads, prefetch: this.#prefetch };
   }
 
@@ -336,9 +258,9 @@ class WeightPager implements Pager {
     try {
       await unless(this.#stop.signal, resident.ready as Promise<void>);
     } catch (error) {
-      if (this.#residents.get(resident.layer) === resident) {
+      if (this.#residents.has(resident)) {
         this.#policy.discard(resident.layer);
-        this.#remove(resident);
+        this.#residents.remove(resident);
       }
       throw error;
     }
@@ -363,18 +285,11 @@ class WeightPager implements Pager {
   async #close(): Promise<void> {
     this.#fail('PAGER_CLOSED', 'closed');
     this.options.signal?.removeEventListener('abort', this.#onAbort);
-    const failures: unknown[] = [];
     for (const leased of this.#leased) leased.dispose();
     this.#leased.clear();
-    for (const resident of [...this.#residents.values()]) {
-      try {
-        this.#remove(resident);
-      } catch (error) {
-        failures.push(error);
-      }
-    }
+    const failures = this.#residents.removeAll();
     await this.#staging.close(this.#stop.signal.reason);
-    await Promise.all(this.#copies);
+    await this.#residents.copied();
     if (failures.length > 0)
       throw new PagerError('PAGER_COPY_FAILED', 'pager: device memory could not be given back', {
         cause: failures[0],
