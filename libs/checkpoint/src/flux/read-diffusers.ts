@@ -77,7 +77,13 @@ function statedOptions(file: SafetensorsFile, modules: readonly LoraModule[]): L
       'CHECKPOINT_ADAPTER_INVALID',
       `${where} states how layers are scaled, and so does ${quoted(diffusersKey(scaled.path, 'alpha'))}: only one of them may be there`,
     );
-  return parsePeftConfig({ peft_type: 'LORA', ...Object.fromEntries(own) }, where);
+  const options = parsePeftConfig({ peft_type: 'LORA', ...Object.fromEntries(own) }, where);
+  if (options.useDora)
+    throw new CheckpointError(
+      'CHECKPOINT_ADAPTER_UNSUPPORTED',
+      `${where}: use_dora is true: adapters of pictures are read as LoRA alone`,
+    );
+  return options;
 }
 
 function parsedOptions(file: SafetensorsFile, text: string): object {
