@@ -1,5 +1,5 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
@@ -80,33 +80,29 @@ async function soak(options: SoakOptions | null): Promise<number> {
       warm.push(outcome);
     },
   });
-  const stop = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM'] as const)
-    process.once(name, () => stop.abort(new Error(`${name} ended the soak`)));
+  const stopped = new Promise<NodeJS.Signals>((resolve) => {
+    for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, resolve);
+  });
   try {
-    await untilStopped(
-      runAll(session, options, (outcome) => {
-        rounds.push(outcome);
-        report(session, { outcome, options, root: paths.root });
-      }),
-      stop.signal,
-    );
+    const running = runAll(session, options, (outcome) => {
+      rounds.push(outcome);
+      report(session, { outcome, options, root: paths.root });
+    });
+    // Where it is stopped, the round that runs is left alone.
+    const signal = await Promise.race([running, stopped]);
     const courses = session.courses();
     process.stdout.write(`\n${summary({ warm, rounds, courses })}\n`);
+    if (signal) {
+      running.catch(() => 'its deployment is gone');
+      process.stderr.write(`soak: ended by ${signal}\n`);
+      return 128 + constants.signals[signal];
+    }
     const isRight = [...warm, ...rounds].every(({ problems }) => problems.length === 0);
     return isRight && courses.every(({ isFlat }) => isFlat !== false) ? 0 : 1;
   } finally {
     await session.close();
     rmSync(paths.work, { recursive: true, force: true });
   }
-}
-
-/** @throws the signal's reason, without waiting for the work */
-async function untilStopped(work: Promise<void>, signal: AbortSignal): Promise<void> {
-  const stopped = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-  });
-  await Promise.race([work, stopped]);
 }
 
 async function runAll(
