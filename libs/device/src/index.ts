@@ -9,7 +9,7 @@ export {
   PeakScope,
 } from './budget.js';
 export { Tensor } from './tensor.js';
-export { sharedZeros } from './shared-zeros.js';
+export { sharedFloats, sharedZeros } from './shared-zeros.js';
 export { TensorScope } from './tensor-scope.js';
 export { assertDivides } from './checks.js';
 export {

@@ -13,3 +13,8 @@ export function sharedZeros(bytes: number): ArrayBuffer {
   latest = new WeakRef(made);
   return made;
 }
+
+/** `sharedZeros` as numbers. */
+export function sharedFloats(count: number): Float32Array {
+  return new Float32Array(sharedZeros(count * Float32Array.BYTES_PER_ELEMENT), 0, count);
+}

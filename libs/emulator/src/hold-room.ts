@@ -4,6 +4,7 @@ import {
   factorizations,
   launchedKernelNames,
   MemoryBudget,
+  sharedFloats,
   sharedZeros,
   type Backend,
   type DeviceProfile,
@@ -69,7 +70,7 @@ function idleBackend(profile: DeviceProfile): Backend<null> {
     upload: nothing,
     download: (source) => Promise.resolve(zerosOf(source)),
     downloadBytes: () => Promise.resolve(),
-    blank: (count) => new Float32Array(sharedZeros(4 * count), 0, count),
+    blank: sharedFloats,
     allocateHost: (bytes) => ({ bytes: new Uint8Array(bytes), dispose: nothing }),
     record: () => ({ wait: () => Promise.resolve(), dispose: nothing }),
     streamWait: nothing,
@@ -81,5 +82,5 @@ function idleBackend(profile: DeviceProfile): Backend<null> {
 function zerosOf({ dtype, size }: Tensor): HostValues {
   return dtype === 'float64'
     ? new Float64Array(sharedZeros(8 * size), 0, size)
-    : new Float32Array(sharedZeros(4 * size), 0, size);
+    : sharedFloats(size);
 }

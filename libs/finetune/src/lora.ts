@@ -1,6 +1,6 @@
 import { absenceOf, type LoraAdapter } from '@emloc/checkpoint';
 import { createRandom, fillNormal } from '@emloc/dataset';
-import { sharedZeros } from '@emloc/device';
+import { sharedFloats } from '@emloc/device';
 import { linearModules, type ModelLayout, type ModelLinear } from '@emloc/models';
 import { PathPatterns, PatternError, PatternWorkError } from '@emloc/patterns';
 
@@ -102,11 +102,9 @@ export function initialAdapter(layout: ModelLayout, config: LoraConfig, seed: nu
 
 /** An adapter of which only the sizes matter, for planning: zeros, to be read only. */
 export function blankAdapter(layout: ModelLayout, config: LoraConfig): LoraAdapter {
-  const zeros = (count: number): Float32Array =>
-    new Float32Array(sharedZeros(count * Float32Array.BYTES_PER_ELEMENT), 0, count);
   return adapterOf(layout, config, {
-    a: (_path, { inFeatures }) => zeros(config.rank * inFeatures),
-    b: zeros,
+    a: (_path, { inFeatures }) => sharedFloats(config.rank * inFeatures),
+    b: sharedFloats,
   });
 }
 

@@ -9,8 +9,12 @@ import { StageClock } from '../src/job/stage-clock.js';
 import { noTrainingStore } from '../src/job/training-store.js';
 
 /** A run of stages on the CPU with as little memory as may be; its device is to be closed. */
-export function cpuRun(job: Job, changes: Partial<JobEnvironment> = {}): JobRun {
-  const budget = new MemoryBudget(2 ** 30);
+export function cpuRun(
+  job: Job,
+  changes: Partial<JobEnvironment> = {},
+  budgetBytes = 2 ** 30,
+): JobRun {
+  const budget = new MemoryBudget(budgetBytes);
   const environment: JobEnvironment = {
     device: new Device(createCpuBackend(), budget),
     clock: new StageClock(budget),

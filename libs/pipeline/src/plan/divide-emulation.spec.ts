@@ -1,16 +1,13 @@
-import { Device, MemoryBudget } from '@emloc/device';
-import { cpuProfile, createCpuBackend } from '@emloc/device-cpu';
+import { cpuProfile } from '@emloc/device-cpu';
 
+import { cpuRun } from '../../test/cpu-run.js';
 import { openWorkspace, type Workspace } from '../../test/fixtures.js';
-import type { JobEnvironment, MemoryPlan } from '../job/environment.js';
-import { plannedFactorStore } from '../job/factor-store.js';
+import type { JobRun } from '../job/job-run.js';
 import type { Job } from '../job/job.js';
 import { prepareJob } from '../job/prepare-job.js';
-import { StageClock } from '../job/stage-clock.js';
-import { noTrainingStore } from '../job/training-store.js';
 import { calibrate } from '../stages/calibrate.js';
 import { emulateBlock } from '../stages/emulate.js';
-import { divideEmulation, type EmulationDivision } from './divide-emulation.js';
+import { divideEmulation, type EmulationDivision, type ProcessMemory } from './divide-emulation.js';
 
 let workspace: Workspace;
 let job: Job;
@@ -24,40 +21,21 @@ afterAll(() => workspace.close());
 const divide = (budgetBytes: number): Promise<EmulationDivision> =>
   divideEmulation({ job, profile: cpuProfile, budgetBytes });
 
-function process({
-  budgetBytes,
-  memory,
-}: {
-  budgetBytes: number;
-  memory: MemoryPlan;
-}): JobEnvironment {
-  const budget = new MemoryBudget(budgetBytes);
-  return {
-    device: new Device(createCpuBackend(), budget),
-    clock: new StageClock(budget),
-    memory,
-    factors: plannedFactorStore,
-    training: noTrainingStore,
-    images: null,
-    reads: 'real',
-    hostBytes: Number.POSITIVE_INFINITY,
-    prefetch: true,
-    observer: () => undefined,
-  };
-}
+const runOf = ({ budgetBytes, memory }: ProcessMemory): JobRun =>
+  cpuRun(job, { memory }, budgetBytes);
 
 /** Runs both on devices of these budgets. */
 async function run(
   division: EmulationDivision,
 ): Promise<{ calibrateBytes: number; emulateBytes: number }> {
-  const [calibrator, builder] = [process(division.calibrate), process(division.emulate)];
-  for await (const statistics of calibrate({ job, environment: calibrator }))
-    await emulateBlock({ job, environment: builder }, statistics);
-  await calibrator.device.close();
-  await builder.device.close();
+  const [calibrator, builder] = [runOf(division.calibrate), runOf(division.emulate)];
+  for await (const statistics of calibrate(calibrator)) await emulateBlock(builder, statistics);
+  const [ofCalibrator, ofBuilder] = [calibrator.environment.device, builder.environment.device];
+  await ofCalibrator.close();
+  await ofBuilder.close();
   return {
-    calibrateBytes: calibrator.device.budget.peakBytes,
-    emulateBytes: builder.device.budget.peakBytes,
+    calibrateBytes: ofCalibrator.budget.peakBytes,
+    emulateBytes: ofBuilder.budget.peakBytes,
   };
 }
 
