@@ -39,6 +39,7 @@ import { ropeCases } from './cases/rope.js';
 import { scaleByCases } from './cases/scale-by.js';
 import { scaleCases } from './cases/scale.js';
 import { scatterRowsCases } from './cases/scatter-rows.js';
+import { solveTriangularCases } from './cases/solve-triangular.js';
 import { squaredNormsCases } from './cases/squared-norms.js';
 import { determinismCases } from './device-cases/determinism.js';
 import { memoryCases } from './device-cases/memory.js';
@@ -110,6 +111,7 @@ const definitions: readonly CaseDefinition[] = [
   ...gramCases,
   ...eighCases,
   ...choleskyCases,
+  ...solveTriangularCases,
   ...determinismCases,
 ];
 

@@ -79,6 +79,7 @@ test('only cases that ask for nothing pass on a device whose kernels and copies 
     'decodeAttention: attends: no sequence',
     'gatherRows: copies no rows',
     'gemm: leaves nothing to do for empty results',
+    'solveTriangular: does nothing for no rows',
     'upload: refuses a source of another size',
   ]);
 });

@@ -4,7 +4,7 @@ import { Scratch } from './scratch.js';
 import { instantiateKernels } from './wasm.js';
 
 /** Factorisations of float64 matrices in host memory, for devices that have none of their own. */
-export type HostFactorizations = Pick<LinearAlgebra, 'eigh' | 'cholesky'>;
+export type HostFactorizations = Pick<LinearAlgebra, 'eigh' | 'cholesky' | 'solveTriangular'>;
 
 /**
  * LAPACK where it is found, else the portable code.

@@ -48,6 +48,8 @@ export interface LinearAlgebra {
    * definite.
    */
   cholesky(a: Float64Array, n: number): Promise<boolean>;
+  /** x (rows, n) becomes x L⁻ᵀ; of `l` (n, n) what is above the diagonal is not read. */
+  solveTriangular(x: Float64Array, l: Float64Array, n: number): void;
 }
 
 /** Who does the linear algebra: results are equal for equal descriptions, `path` apart. */

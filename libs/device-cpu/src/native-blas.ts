@@ -96,6 +96,12 @@ export class NativeLinearAlgebra implements LinearAlgebra {
       );
     return info === 0;
   }
+
+  solveTriangular(x: Float64Array, l: Float64Array, n: number): void {
+    const { rowMajor, right, lower, transpose, nonUnit } = cblas;
+    const rows = x.length / n;
+    this.#blas.dtrsm(rowMajor, right, lower, transpose, nonUnit, rows, n, 1, l, n, x, n);
+  }
 }
 
 /** Elements of dsyevd's float64 workspace. */

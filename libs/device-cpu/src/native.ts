@@ -3,7 +3,15 @@ import { DeviceError } from '@emloc/device';
 import koffi from 'koffi';
 
 /** CBLAS enumerations (cblas.h). */
-export const cblas = Object.freeze({ rowMajor: 101, noTranspose: 111, transpose: 112, upper: 121 });
+export const cblas = Object.freeze({
+  rowMajor: 101,
+  noTranspose: 111,
+  transpose: 112,
+  upper: 121,
+  lower: 122,
+  nonUnit: 131,
+  right: 142,
+});
 
 type CblasGemm = (
   order: number,
@@ -34,6 +42,20 @@ type CblasSyrk = (
   c: Float64Array,
   ldc: number,
 ) => void;
+type CblasTrsm = (
+  order: number,
+  side: number,
+  uplo: number,
+  trans: number,
+  diag: number,
+  m: number,
+  n: number,
+  alpha: number,
+  a: Float64Array,
+  lda: number,
+  b: Float64Array,
+  ldb: number,
+) => void;
 
 /**
  * BLAS and LAPACK of one loaded library, 32-bit integers. The promises run on a worker thread of
@@ -43,6 +65,7 @@ export interface BlasFunctions {
   readonly sgemm: CblasGemm;
   readonly dgemm: CblasGemm;
   readonly dsyrk: CblasSyrk;
+  readonly dtrsm: CblasTrsm;
   /**
    * All eigenvalues and vectors, upper triangle in Fortran's column order. Resolves to LAPACK's
    * info.
@@ -101,6 +124,20 @@ const syrkParameters = [
   'void *',
   'int',
   'double',
+  'void *',
+  'int',
+];
+const trsmParameters = [
+  'int',
+  'int',
+  'int',
+  'int',
+  'int',
+  'int',
+  'int',
+  'double',
+  'void *',
+  'int',
   'void *',
   'int',
 ];
@@ -170,6 +207,7 @@ function bindFunctions(find: Find, paths: readonly string[]): BlasFunctions {
     sgemm: need('cblas_sgemm', 'void', gemmParameters('float')),
     dgemm: need('cblas_dgemm', 'void', gemmParameters('double')),
     dsyrk: need('cblas_dsyrk', 'void', syrkParameters),
+    dtrsm: need('cblas_dtrsm', 'void', trsmParameters),
     dsyevd: async (n, a, w, work, iwork) => {
       const info = new Int32Array(1);
       await onWorker(syevd, [

@@ -60,6 +60,8 @@ const workspaceBytes: WorkspaceBytes = Object.freeze({
     widenedBytes(a) +
     widenedBytes(values),
   cholesky: ({ a }: KernelOptions<'cholesky'>) => widenedBytes(a),
+  solveTriangular: ({ x, l }: KernelOptions<'solveTriangular'>) =>
+    widenedBytes(x) + widenedBytes(l),
 });
 
 /** The CPU device as a planner sees it. */

@@ -13,6 +13,14 @@ import { Cell } from './native/status.js';
 /** bfloat16 on tensor cores and cp.async start here. */
 const minimumCapability = 80;
 
+/**
+ * Whether float64 has half the rate of float32 or more: cards of data centers (CUDA C++ Programming
+ * Guide, throughput of native arithmetic instructions).
+ */
+export function hasFastFloat64({ computeCapability }: Pick<CudaCard, 'computeCapability'>): boolean {
+  return [80, 90, 100].includes(computeCapability);
+}
+
 /** One GPU as the driver describes it. */
 export interface CudaCard {
   readonly ordinal: number;

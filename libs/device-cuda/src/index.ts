@@ -1,8 +1,10 @@
 import { CudaDeviceBackend, type CudaBackend } from './backend.js';
+import { hasFastFloat64 } from './card.js';
 import { cudaProfile, reserveSlackBytes, type CudaProfileOptions } from './profile.js';
 import { CudaSession } from './session.js';
 
 export type { CudaBackend } from './backend.js';
+export { hasFastFloat64 } from './card.js';
 export { cardUsage, cudaOrdinal, describeCuda } from './describe.js';
 export { cudaProfile, defaultReserveBytes } from './profile.js';
 export type { CudaMark } from './marks.js';
@@ -70,7 +72,12 @@ export function createCudaBackend(options: CudaBackendOptions = {}): CudaBackend
     },
   });
   return new CudaDeviceBackend(
-    cudaProfile({ name: session.card.name, statisticsDType, reserveBytes }),
+    cudaProfile({
+      name: session.card.name,
+      statisticsDType,
+      reserveBytes,
+      hasFastFloat64: hasFastFloat64(session.card),
+    }),
     session,
     { useGraphs },
   );

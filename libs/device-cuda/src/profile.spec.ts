@@ -1,6 +1,6 @@
 import { Tensor, type DType, type SequenceLayout } from '@emloc/device';
 
-import { cudaOrdinal, cudaProfile, describeCuda } from './index.js';
+import { cudaOrdinal, cudaProfile, describeCuda, hasFastFloat64 } from './index.js';
 import {
   gatedDeltaRuleBackwardScratchBytes,
   gatedDeltaRuleScratchBytes,
@@ -131,6 +131,16 @@ describe('cuda profile', () => {
     ];
     for (const bytes of sizes) expect([(bytes ?? 0) > 0, (bytes ?? 1) % 512]).toEqual([true, 0]);
   });
+});
+
+test.each([
+  [80, true],
+  [86, false],
+  [89, false],
+  [90, true],
+  [120, false],
+])('float64 is fast at compute capability %i: %s', (computeCapability, expected) => {
+  expect(hasFastFloat64({ computeCapability })).toBe(expected);
 });
 
 describe('cuda device selection', () => {

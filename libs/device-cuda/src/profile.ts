@@ -31,6 +31,8 @@ export interface CudaProfileOptions {
    * `defaultReserveBytes`.
    */
   readonly reserveBytes?: number;
+  /** Default: as cards of data centers have it. */
+  readonly hasFastFloat64?: boolean;
 }
 
 /** cuBLAS's workspace: what NVIDIA advises for Hopper, enough for every card. */
@@ -52,6 +54,7 @@ export function cudaProfile(options: CudaProfileOptions = {}): DeviceProfile {
     name = 'cuda',
     statisticsDType = 'float64',
     reserveBytes = defaultReserveBytes,
+    hasFastFloat64 = true,
   } = options;
   return Object.freeze({
     name,
@@ -62,6 +65,7 @@ export function cudaProfile(options: CudaProfileOptions = {}): DeviceProfile {
     reserveBytes,
     gemmAddsBias: true,
     factorizesFloat32: true,
+    hasFastFloat64,
     overlapsCopies: true,
     workspaceBytes: Object.freeze({
       attention: attentionScratchBytes,

@@ -6,6 +6,7 @@ import {
   cudaOrdinal,
   cudaProfile,
   describeCuda,
+  hasFastFloat64,
 } from '@emloc/device-cuda';
 import {
   createTfjsBackend,
@@ -104,7 +105,7 @@ function cudaTarget(ordinal: number): NamedTarget {
     .join(', ');
   return {
     name: `cuda:${ordinal}`,
-    profile: cudaProfile({ name: 'cuda' }),
+    profile: cudaProfile({ name: 'cuda', hasFastFloat64: !card || hasFastFloat64(card) }),
     description: `cuda, ${card?.name ?? 'no card'}${versions ? `, ${versions}` : ''}`,
     problem: problem ?? (card ? null : `there is no card ${ordinal}`),
     card: card && cardOf(card),

@@ -5,6 +5,9 @@ import { cardRates } from './card-rates.js';
 import { cardSheets, type CardName, type CardSheet } from './card-sheets.js';
 import type { NamedTarget } from './device-target.js';
 
+/** Of the rate of bfloat16: 1/29 or more on cards of data centers, 1/128 on others. */
+const fastFloat64Share = 1 / 50;
+
 /** A card that is planned for and never opened. */
 export interface PlannedCard {
   readonly name: CardName;
@@ -25,7 +28,10 @@ export function plannedCard(name: CardName): PlannedCard {
     budgetBytes: sheet.reportedBytes - defaultReserveBytes,
     target: {
       name: `card:${name}`,
-      profile: cudaProfile({ name: 'cuda' }),
+      profile: cudaProfile({
+        name: 'cuda',
+        hasFastFloat64: sheet.float64FlopsPerSecond > fastFloat64Share * sheet.flopsPerSecond,
+      }),
       description: `cuda, ${sheet.product}, planned`,
       problem,
       ratesElsewhere: cardRates(sheet),

@@ -381,7 +381,7 @@ describe('the device over TensorFlow.js', () => {
 
   it('leaves no tensor of TensorFlow behind, whatever is launched', async () => {
     const all = launches();
-    const others = ['eigh', 'cholesky', ...missingKernels];
+    const others = ['eigh', 'cholesky', 'solveTriangular', ...missingKernels];
     expect(new Set([...all.map(([name]) => name), ...others])).toEqual(
       new Set(Object.keys(device.kernels)),
     );
@@ -390,8 +390,10 @@ describe('the device over TensorFlow.js', () => {
     expect(tf.memory().numTensors).toBe(held);
     const a = tensor([2, 1, 1, 3], [2, 2]);
     await device.kernels.eigh({ a, values: tensor([0, 0], [2]) });
-    await device.kernels.cholesky({ a: tensor([2, 1, 1, 3], [2, 2]) });
-    expect(tf.memory().numTensors).toBe(held + 3);
+    const l = tensor([2, 1, 1, 3], [2, 2]);
+    await device.kernels.cholesky({ a: l });
+    await device.kernels.solveTriangular({ x: tensor([1, 2], [1, 2]), l });
+    expect(tf.memory().numTensors).toBe(held + 4);
   });
 
   it('takes no more bytes on the way than its profile declares, and not much less', () => {

@@ -107,6 +107,7 @@ const workspaceBytes: WorkspaceBytes = Object.freeze({
     bytes(8 * Math.max(0, ...parameters.map(({ size }) => size))),
   eigh: ({ a, values }: KernelOptions<'eigh'>) => bytes(a.size + values.size),
   cholesky: ({ a }: KernelOptions<'cholesky'>) => bytes(a.size),
+  solveTriangular: ({ x, l }: KernelOptions<'solveTriangular'>) => bytes(x.size + l.size),
 });
 
 function bytes(elements: number): number {

@@ -79,6 +79,7 @@ export type { RopeOptions } from './kernels/rope.js';
 export type { ScaleByOptions } from './kernels/scale-by.js';
 export type { ScaleOptions } from './kernels/scale.js';
 export type { ScatterRowsOptions } from './kernels/scatter-rows.js';
+export type { SolveTriangularOptions } from './kernels/solve-triangular.js';
 export type { SquaredNormsOptions } from './kernels/squared-norms.js';
 export {
   type LaunchedKernels,

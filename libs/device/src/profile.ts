@@ -24,6 +24,8 @@ export interface DeviceProfile {
   readonly gemmAddsBias?: boolean;
   /** Whether `eigh` and `cholesky` of float32 take less than of float64. Default: no. */
   readonly factorizesFloat32?: boolean;
+  /** Whether products in float64 take about as long as in float32. Default: no. */
+  readonly hasFastFloat64?: boolean;
   /** Whether copies on their stream go on beside kernels. Default: no. */
   readonly overlapsCopies?: boolean;
 }

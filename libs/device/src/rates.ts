@@ -37,7 +37,7 @@ export function roughRates(figures: {
   const factorization = { ...otherwise, secondsPerFlop: 1 / figures.factorizationFlopsPerSecond };
   const copy = 1 / figures.copyBytesPerSecond;
   return {
-    kernels: { eigh: factorization, cholesky: factorization },
+    kernels: { eigh: factorization, cholesky: factorization, solveTriangular: otherwise },
     otherwise,
     uploadSecondsPerByte: copy,
     downloadSecondsPerByte: copy,

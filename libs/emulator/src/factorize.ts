@@ -10,7 +10,7 @@ import { PieceScope } from './piece-scope.js';
 import { project } from './project.js';
 import { solveQuickly, type QuickOptions } from './quick-factors.js';
 import type { Solved } from './solved.js';
-import { solverFor, type FactorsChoice, type Solver } from './solver.js';
+import { iterationDType, solverFor, type FactorsChoice, type Solver } from './solver.js';
 import type { GradientStatistic, LayerStatistic, StatisticValues } from './statistics.js';
 import { topValues } from './symmetric.js';
 
@@ -76,9 +76,10 @@ export async function factorize(options: FactorizeOptions): Promise<Factors> {
   if (gradient) assertGradient(weight, gradient);
   const solver = solverFor(choice, { profile: device.profile, weight, rank, gradient });
   if (solver === 'full') return factorizeFully(options);
-  const quick = { solver, seed };
+  const dtype = solver === 'subspace' ? iterationDType(choice, device.profile) : 'float32';
+  const quick = { solver, seed, dtype };
   const key = JSON.stringify([
-    ...[weight.shape, weight.dtype, statistic.kind, rank, solver],
+    ...[weight.shape, weight.dtype, statistic.kind, rank, solver, dtype],
     ...[gradient?.kind ?? null, options.pieceBytes ?? null],
   ]);
   const room = await holdRoom(options, {
@@ -110,7 +111,7 @@ async function factorizeQuickly(
   options: FactorizeOptions,
   quick: QuickOptions,
 ): Promise<Factors | null> {
-  using scope = scopeOf(options, 'float32');
+  using scope = scopeOf(options, quick.dtype);
   const problem = problemOf(options, scope);
   const solved = await solveQuickly(problem, quick);
   return solved && finish(problem, solved, quick.solver);

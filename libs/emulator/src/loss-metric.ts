@@ -3,7 +3,6 @@ import type { Tensor } from '@emloc/device';
 
 import { inputRoot, multiply, outputStatistic, type Problem } from './eigenproblem.js';
 import { project } from './project.js';
-import { forEachConverted } from './row-chunks.js';
 import type { GradientStatistic, StatisticValues } from './statistics.js';
 import { decompose, selectTop, squareRoot, topValues, type SquareRoot } from './symmetric.js';
 
@@ -113,11 +112,23 @@ export function dampedInputGradients({ scope, weight, gradient }: LossProblem): 
   const { kernels } = scope.device;
   const { matrix, features } = gradient;
   const k = scope.uploadMatrix(matrix, [features, features], 'eigenvectors');
-  const alpha = gradientDampingOf(gradient);
-  forEachConverted(scope, { x: weight, dtype: scope.dtype }, (piece) => {
-    kernels.gemm({ a: piece, transposeA: true, b: piece, out: k, alpha, accumulate: true });
-  });
+  const gram = gramOfWeight({ scope, weight });
+  kernels.add({ x: gram, out: k, alpha: gradientDampingOf(gradient) });
+  scope.free(gram);
   return k;
+}
+
+/** Wᵀ W (in, in): products of W's own dtype, summed in float32. */
+export function gramOfWeight({ scope, weight }: Pick<Problem, 'scope' | 'weight'>): Tensor {
+  const { kernels } = scope.device;
+  const shape = [weight.dim(1), weight.dim(1)];
+  const sums = scope.allocate({ shape, dtype: 'float32', label: 'Wᵀ W' });
+  kernels.gemm({ a: weight, transposeA: true, b: weight, out: sums });
+  if (scope.dtype === 'float32') return sums;
+  const out = scope.matrix(shape, 'Wᵀ W');
+  kernels.cast({ x: sums, out });
+  scope.free(sums);
+  return out;
 }
 
 /** xᵀ: a product with the identity. */

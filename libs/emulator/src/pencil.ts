@@ -1,7 +1,7 @@
 import type { Tensor } from '@emloc/device';
 
 import { dampingOf, outputStatistic, type Problem } from './eigenproblem.js';
-import { dampedInputGradients, gradientDampingOf } from './loss-metric.js';
+import { dampedInputGradients, gradientDampingOf, gramOfWeight } from './loss-metric.js';
 import type { PieceScope } from './piece-scope.js';
 import type { GradientStatistic, StatisticValues } from './statistics.js';
 import { diagonalOf, scaleAlong, shiftDiagonal } from './symmetric.js';
@@ -65,10 +65,7 @@ function outputMetric(scope: PieceScope, gradient: GradientStatistic | null): Te
 /** Wᵀ W, or K̂. */
 function inputMetric({ gradient, ...problem }: WeightProblem): Tensor {
   if (gradient) return dampedInputGradients({ ...problem, gradient });
-  const { scope, weight } = problem;
-  const out = scope.matrix([weight.dim(1), weight.dim(1)], 'Wᵀ W');
-  scope.device.kernels.gemm({ a: weight, transposeA: true, b: weight, out });
-  return out;
+  return gramOfWeight(problem);
 }
 
 function shifted(
@@ -95,7 +92,7 @@ async function toMeanOne(scope: PieceScope, a: Tensor): Promise<number> {
 const tracePieceRows = 256;
 
 /** tr(A B) of symmetric (n, n): the diagonals of products of rows of both. */
-async function traceOfProduct(scope: PieceScope, a: Tensor, b: Tensor): Promise<number> {
+export async function traceOfProduct(scope: PieceScope, a: Tensor, b: Tensor): Promise<number> {
   const { kernels } = scope.device;
   const n = a.dim(0);
   const height = Math.min(n, tracePieceRows);

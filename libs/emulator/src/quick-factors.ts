@@ -1,24 +1,25 @@
 import type { Tensor } from '@emloc/device';
 
 import { multiply } from './eigenproblem.js';
-import { openPencil, type Pencil, type WeightProblem } from './pencil.js';
+import { openPencil, traceOfProduct, type Pencil, type WeightProblem } from './pencil.js';
 import { project } from './project.js';
 import type { Solved } from './solved.js';
 import type { Solver } from './solver.js';
-import type { StatisticValues } from './statistics.js';
 import { topOfSpectrum } from './subspace.js';
+import { diagonalOf, shiftDiagonal } from './symmetric.js';
 import { missedTolerance } from './tolerance.js';
-import { withDefect } from './value-sums.js';
+import { sumOf } from './value-sums.js';
 import { wholeSpectrum } from './whole-spectrum.js';
 
 export interface QuickOptions {
   readonly solver: Exclude<Solver, 'full'>;
   /** What random columns are drawn from. */
   readonly seed: string;
+  readonly dtype: 'float32' | 'float64';
 }
 
 /**
- * U and V of a problem in a float32 scope, or null where their error is above the tolerance: of the
+ * U and V of a problem in its scope's dtype, or null where their error is above the tolerance: of the
  * best there is, which is known from traces alone (`missedTolerance`).
  */
 export async function solveQuickly(
@@ -58,8 +59,7 @@ async function squaredError(
   { s, metric, total }: Pencil,
   x: Tensor,
 ): Promise<number> {
-  const { device } = scope;
-  const { kernels } = device;
+  const { kernels } = scope.device;
   const [seen, image] = ['N X', 'S N X'].map((label) => scope.matrix(x.shape, label)) as [
     Tensor,
     Tensor,
@@ -67,19 +67,17 @@ async function squaredError(
   if (metric) kernels.gemm({ a: metric, b: x, out: seen });
   else kernels.cast({ x, out: seen });
   kernels.gemm({ a: s, b: seen, out: image });
-  const [gram, kept] = ['Xᵀ N X', 'Xᵀ N S N X'].map((label) =>
+  const [defect, kept] = ['Xᵀ N X − I', 'Xᵀ N S N X'].map((label) =>
     scope.matrix([paddedRank, paddedRank], label),
   ) as [Tensor, Tensor];
-  kernels.gemm({ a: x, transposeA: true, b: seen, out: gram });
+  kernels.gemm({ a: x, transposeA: true, b: seen, out: defect });
+  shiftDiagonal(scope, defect, -1);
   kernels.gemm({ a: seen, transposeA: true, b: image, out: kept });
   scope.free(seen, image);
-  const [defects, values] = [await device.download(gram), await device.download(kept)];
-  scope.free(gram, kept);
-  return withDefect(total, {
-    gram: defects as StatisticValues,
-    kept: values as StatisticValues,
-    n: paddedRank,
-  });
+  const captured = sumOf(await diagonalOf(scope, kept));
+  const error = total - captured + (await traceOfProduct(scope, defect, kept));
+  scope.free(defect, kept);
+  return error;
 }
 
 /** U and V of X; S, N and X are freed. */

@@ -4,9 +4,9 @@ import type { Tensor } from '@emloc/device';
 import { orthonormalColumns } from './orthonormal-columns.js';
 import { inMetric, type Pencil } from './pencil.js';
 import type { PieceScope } from './piece-scope.js';
-import { giveBackSigns, randomSigns } from './random-signs.js';
+import { randomColumns } from './random-columns.js';
 import type { StatisticValues } from './statistics.js';
-import { eigenvaluesOf, scaleAlong, selectTop, topValues } from './symmetric.js';
+import { diagonalOf, eigenvaluesOf, scaleAlong, selectTop, topValues } from './symmetric.js';
 import { missedTolerance } from './tolerance.js';
 
 /** The top of a pencil's spectrum. */
@@ -28,25 +28,35 @@ interface SubspaceOptions {
 
 /** Rayleigh-Ritz problems that are solved before the full problem is thought to be cheaper. */
 const mostRounds = 10;
+/** Of these, as many as most spectra take. */
+const usualRounds = 2;
+/** Products with the whole before the first of them. */
+const powerSteps = 2;
 /** Share of the tolerance that may still be missing when iteration ends. */
-const endShare = 0.25;
+const endShare = 0.5;
+/** What is estimated to be missing was 0.7 to 0.9 of what is. */
+const estimateShare = 0.5;
 const mostDegree = 8;
-/** How far the largest λ may be amplified over those at the edge of the subspace, in float32. */
-const mostAmplification = 1e6;
-/** The smallest edge of the filter, of the largest λ: below it a λ is rounding. */
-const smallestEdge = 1e-6;
+const limits = {
+  /**
+   * How far the largest λ may be amplified over those at the edge of the subspace; and the smallest
+   * edge of the filter, of the largest λ, below which a λ is rounding.
+   */
+  float32: { amplification: 1e6, edge: 1e-6 },
+  float64: { amplification: 1e13, edge: 1e-13 },
+};
 
-/** Columns of the subspace: a quarter more than the rank, at least 16, in eights. */
+/** Columns of the subspace: a quarter more than the rank, at least 16 and at most 160, in eights. */
 export function subspaceColumns(rank: number, side: number): number {
-  return Math.min(side, Math.ceil((rank + Math.max(16, rank / 4)) / 8) * 8);
+  const more = Math.min(160, Math.max(16, rank / 4));
+  return Math.min(side, Math.ceil((rank + more) / 8) * 8);
 }
 
 /**
  * The top of the spectrum by simultaneous iteration with Rayleigh-Ritz and a Chebyshev filter
  * (Saad, Numerical Methods for Large Eigenvalue Problems, 5 and 7.4) from columns of random signs.
- * What the Ritz values gain from round to round falls geometrically, so that two gains say what is
- * still missing. Null where that does not fall below a quarter of the tolerance in ten rounds, or a
- * value is not finite.
+ * What is still missing is estimated from the residuals of the Ritz vectors. Null where that does
+ * not fall below half of the tolerance in ten rounds, or a value is not finite.
  */
 export async function topOfSpectrum(
   scope: PieceScope,
@@ -55,8 +65,6 @@ export async function topOfSpectrum(
 ): Promise<TopOfSpectrum | null> {
   const memory = openMemory(scope, pencil, options);
   const top = await iterate(scope, pencil, { memory, options });
-  // What was downloaded since came after their upload.
-  if (memory.signs) giveBackSigns(memory.signs);
   scope.free(memory.basis, memory.image, ...memory.spares);
   if (memory.inMetric) scope.free(memory.inMetric);
   return top;
@@ -69,8 +77,6 @@ interface Memory {
   readonly image: Tensor;
   spares: [Tensor, Tensor];
   readonly inMetric: Tensor | null;
-  /** What the first basis was uploaded from, on the host; null: nothing was made. */
-  readonly signs: Float32Array | null;
 }
 
 function openMemory(
@@ -80,10 +86,7 @@ function openMemory(
 ): Memory {
   const n = s.dim(0);
   const shape = [n, subspaceColumns(rank, n)] as const;
-  const count = shape[0] * shape[1];
-  const blank = scope.device.blank(count);
-  const signs = blank ?? randomSigns(seed, count);
-  const basis = scope.uploadMatrix(signs, shape, 'basis');
+  const basis = randomColumns(scope, shape, seed);
   const [image, spare, other] = ['image', 'filtered', 'filtered before'].map((label) =>
     scope.matrix(shape, label),
   ) as [Tensor, Tensor, Tensor];
@@ -92,7 +95,6 @@ function openMemory(
     image,
     spares: [spare, other],
     inMetric: metric ? scope.matrix(shape, 'N X') : null,
-    signs: blank ? null : signs,
   };
 }
 
@@ -106,26 +108,38 @@ async function iterate(
   pencil: Pencil,
   { memory, options }: Iteration,
 ): Promise<TopOfSpectrum | null> {
-  apply(scope, pencil, memory, { x: memory.basis, out: memory.spares[0] });
-  if (!(await renewBasis(scope, pencil, memory, 2))) return null;
-  const captured: number[] = [];
+  for (let step = 0; step < powerSteps; step += 1) {
+    apply(scope, pencil, memory, { x: memory.basis, out: memory.spares[0] });
+    if (!(await renewBasis(scope, pencil, memory))) return null;
+  }
   const columns = memory.basis.dim(1);
-  for (let round = 0; round < mostRounds; round += 1) {
+  // Without values every residual is zero: as many rounds as there usually are, then.
+  const leastRounds = scope.device.blank(1) ? usualRounds : 1;
+  for (let round = 1; round <= mostRounds; round += 1) {
     const seen = apply(scope, pencil, memory, { x: memory.basis, out: memory.image });
     const vectors = scope.matrix([columns, columns], 'Ritz vectors');
     scope.device.kernels.gemm({ a: seen, transposeA: true, b: memory.image, out: vectors });
     const ritz = await eigenvaluesOf(scope, vectors);
     if (!ritz.every(Number.isFinite)) return null;
     const values = topValues(ritz, options.rank);
-    captured.push(values.reduce((sum, value) => sum + value, 0));
-    const missing = missingOf(captured, missedTolerance(pencil.total, at(captured, round)));
-    if (missing !== null)
+    rotate(scope, memory, vectors);
+    const missing = await missingOf(scope, pencil, memory, { ritz, rank: options.rank });
+    const captured = values.reduce((sum, value) => sum + value, 0);
+    const isFound = missing <= endShare * missedTolerance(pencil.total, captured);
+    if (isFound && round >= leastRounds)
       return { x: selected(scope, memory.basis, vectors, options), values, missing };
-    filter(scope, pencil, memory, { vectors, ritz });
     scope.free(vectors);
-    if (!(await renewBasis(scope, pencil, memory, 1))) return null;
+    filter(scope, pencil, memory, ritz);
+    if (!(await renewBasis(scope, pencil, memory))) return null;
   }
   return null;
+}
+
+/** X Z and S N X Z in the spares, Z the Ritz vectors, which are rows. */
+function rotate(scope: PieceScope, { basis, image, spares }: Memory, vectors: Tensor): void {
+  const { kernels } = scope.device;
+  kernels.gemm({ a: basis, b: vectors, transposeB: true, out: spares[0] });
+  kernels.gemm({ a: image, b: vectors, transposeB: true, out: spares[1] });
 }
 
 /** out = S N x; gives N x, which is x where N is I. */
@@ -148,15 +162,10 @@ interface Application {
 }
 
 /** The basis becomes orthonormal columns with the span of the first spare. */
-async function renewBasis(
-  scope: PieceScope,
-  pencil: Pencil,
-  memory: Memory,
-  passes: number,
-): Promise<boolean> {
+async function renewBasis(scope: PieceScope, pencil: Pencil, memory: Memory): Promise<boolean> {
   const { basis, spares, inMetric: room } = memory;
   const columns = { x: spares[0], other: spares[1], inMetric: room };
-  const renewed = await orthonormalColumns(scope, pencil, { columns, passes });
+  const renewed = await orthonormalColumns(scope, pencil, { columns });
   if (!renewed) return false;
   memory.basis = renewed.x;
   memory.spares = [basis, renewed.other];
@@ -164,42 +173,50 @@ async function renewBasis(
 }
 
 /**
- * What gains that fall geometrically sum to from here on; null where that is not known to be small:
- * before there are two, or where the last is above the tolerance or what follows above a quarter.
+ * Σ over the top Ritz pairs, which are in the spares, of ρ² / (θ − θ_m), or of ρ where that is less:
+ * how far below its λ a θ is, with ρ the norm of its residual S N x − θ x and θ_m the smallest of
+ * all (Saad, 3.2.2). The image is overwritten.
  */
-function missingOf(captured: readonly number[], tolerance: number): number | null {
-  if (captured.length < 3) return null;
-  const [first, second, third] = captured.slice(-3) as [number, number, number];
-  const gain = third - second;
-  if (gain <= 0) return 0;
-  const ratio = gain / (second - first);
-  const isFalling = ratio > 0 && ratio < 1;
-  const missing = isFalling ? (gain * ratio) / (1 - ratio) : gain;
-  return gain <= tolerance && missing <= endShare * tolerance ? missing : null;
+async function missingOf(
+  scope: PieceScope,
+  pencil: Pencil,
+  { image, spares, inMetric: room }: Memory,
+  { ritz, rank }: { ritz: StatisticValues; rank: number },
+): Promise<number> {
+  const { kernels } = scope.device;
+  const columns = image.dim(1);
+  const scales = ritz.map((value) => -value);
+  scaleAlong(scope, { x: spares[0], scales, along: 'columns', out: image });
+  kernels.add({ x: spares[1], out: image });
+  const seen = inMetric(scope, pencil, { x: image, out: room });
+  const products = scope.matrix([columns, columns], 'residuals');
+  kernels.gemm({ a: image, transposeA: true, b: seen, out: products });
+  const squares = await diagonalOf(scope, products);
+  scope.free(products);
+  const edge = at(ritz, 0);
+  let missing = 0;
+  for (let index = columns - rank; index < columns; index += 1) {
+    const square = Math.max(0, at(squares, index));
+    missing += Math.min(Math.sqrt(square), square / Math.max(at(ritz, index) - edge, 1e-300));
+  }
+  return missing / estimateShare;
 }
 
 /**
  * Ritz vectors, through the Chebyshev polynomial of degree m that is small from 0 to the smallest
  * Ritz value c and grows above it: T_m(2 T / c − 1) with T = S N, each column over what its Ritz
- * value becomes. The result is in the first spare.
+ * value becomes. They and their images are in the spares; the result is in the first.
  */
-function filter(
-  scope: PieceScope,
-  pencil: Pencil,
-  memory: Memory,
-  { vectors, ritz }: { vectors: Tensor; ritz: StatisticValues },
-): void {
+function filter(scope: PieceScope, pencil: Pencil, memory: Memory, ritz: StatisticValues): void {
   const { kernels } = scope.device;
+  const { amplification, edge: smallestEdge } = limits[scope.dtype];
   const largest = at(ritz, ritz.length - 1);
   const edge = Math.max(at(ritz, 0), smallestEdge * largest) || 1;
-  const degree = filterDegree(largest / edge);
+  const degree = filterDegree(largest / edge, amplification);
   const scales = ritz.map((value) => 1 / chebyshev(degree, value / edge));
-  const { basis, image } = memory;
   let [before, now] = memory.spares;
-  kernels.gemm({ a: basis, b: vectors, transposeB: true, out: before });
-  kernels.gemm({ a: image, b: vectors, transposeB: true, alpha: 2 / edge, out: now });
   scaleAlong(scope, { x: before, scales, along: 'columns' });
-  scaleAlong(scope, { x: now, scales, along: 'columns' });
+  scaleAlong(scope, { x: now, scales: scales.map((s) => (2 / edge) * s), along: 'columns' });
   kernels.add({ x: before, out: now, alpha: -1 });
   // T_{j+1} = 2 t T_j − T_{j−1} in the place of T_{j−1}, its sign turned where that saves a pass.
   for (let j = 2; j <= degree; j += 1) {
@@ -216,10 +233,10 @@ function filter(
   memory.spares = [now, before];
 }
 
-/** The largest degree that amplifies the largest λ no more than float32 bears. */
-function filterDegree(largest: number): number {
+/** The largest degree that amplifies the largest λ, over the edge, no more than that. */
+function filterDegree(largest: number, amplification: number): number {
   let degree = 1;
-  while (degree < mostDegree && chebyshev(degree + 1, largest) <= mostAmplification) degree += 1;
+  while (degree < mostDegree && chebyshev(degree + 1, largest) <= amplification) degree += 1;
   return degree;
 }
 

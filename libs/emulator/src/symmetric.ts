@@ -179,12 +179,17 @@ export function shiftDiagonal(scope: PieceScope, a: Tensor, shift: number): void
   scope.free(ones, row);
 }
 
-/** x[i, j] *= scales[i] (along rows), or scales[j] (along columns). */
+/** out[i, j] = x[i, j] scales[i] (along rows), or scales[j] (along columns); out is x by default. */
 export function scaleAlong(
   scope: PieceScope,
-  { x, scales, along }: { x: Tensor; scales: StatisticValues; along: 'rows' | 'columns' },
+  {
+    x,
+    scales,
+    along,
+    out = x,
+  }: { x: Tensor; scales: StatisticValues; along: 'rows' | 'columns'; out?: Tensor },
 ): void {
   const scale = scope.uploadMatrix(scales, [scales.length], `scales of ${along}`);
-  scope.device.kernels.scale({ x, scale, along, out: x });
+  scope.device.kernels.scale({ x, scale, along, out });
   scope.free(scale);
 }

@@ -12,21 +12,3 @@ export function traceOf(matrix: StatisticValues, n: number): number {
   for (let i = 0; i < n; i += 1) trace += matrix[i * n + i] as number;
   return trace;
 }
-
-/** total + tr((G − 2 I) C) of symmetric (n, n), summed in the order of their elements. */
-export function withDefect(
-  total: number,
-  { gram, kept, n }: { gram: StatisticValues; kept: StatisticValues; n: number },
-): number {
-  let sum = total;
-  let diagonal = 0;
-  for (let i = 0; i < kept.length; i += 1) {
-    let defect = gram[i] as number;
-    if (i === diagonal) {
-      defect -= 2;
-      diagonal += n + 1;
-    }
-    sum += defect * (kept[i] as number);
-  }
-  return sum;
-}

@@ -36,7 +36,11 @@ export async function wholeSpectrum(
     other: scope.matrix(room.shape, room.label),
     inMetric: pencil.metric ? scope.matrix(room.shape, 'N X') : null,
   };
-  const polished = await orthonormalColumns(scope, pencil, { columns, passes: 0, steps: 3 });
+  const polished = await orthonormalColumns(scope, pencil, {
+    columns,
+    isFar: false,
+    steps: 3,
+  });
   if (columns.inMetric) scope.free(columns.inMetric);
   if (!polished) return null;
   scope.free(polished.other);

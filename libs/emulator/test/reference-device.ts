@@ -211,4 +211,18 @@ const kernels: Partial<Kernels> = {
     write(a, work);
     return true;
   },
+  async solveTriangular({ x, l }) {
+    const n = l.dim(0);
+    const factor = elements(l);
+    const work = Float64Array.from(elements(x));
+    for (let row = 0; row < work.length; row += n) {
+      for (let i = 0; i < n; i += 1) {
+        let sum = work[row + i] as number;
+        for (let k = 0; k < i; k += 1)
+          sum -= (work[row + k] as number) * (factor[i * n + k] as number);
+        work[row + i] = sum / (factor[i * n + i] as number);
+      }
+    }
+    write(x, work);
+  },
 };

@@ -1,7 +1,13 @@
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { at } from '@emloc/checked';
-import { Device, MemoryBudget, type Backend, type Tensor } from '@emloc/device';
+import {
+  Device,
+  factorizationNames,
+  MemoryBudget,
+  type Backend,
+  type Tensor,
+} from '@emloc/device';
 import { cudaProfile } from '@emloc/device-cuda';
 import { createNullBackend, type NullBackend } from '@emloc/device-null';
 import { emulatorRank, factorize, type LayerStatistic } from '@emloc/emulator';
@@ -129,7 +135,7 @@ function productsOf({ work }: NullBackend): string {
 }
 
 function factorizationsOf({ work }: NullBackend, choice: Choice): string {
-  const flops = (['eigh', 'cholesky'] as const).reduce(
+  const flops = factorizationNames.reduce(
     (sum, name) => sum + (work.get(name)?.flops ?? 0),
     0,
   );

@@ -4,6 +4,7 @@ import {
   planStatistics,
   statisticFor,
   StatisticsAccumulator,
+  StatisticsMemory,
   type FactorsChoice,
   type LayerStatistic,
 } from '@emloc/emulator';
@@ -13,7 +14,8 @@ import type { SyntheticModel } from './gpu-model.js';
 
 export interface FactorTimes {
   /**
-   * Of each block, all its linear layers: from statistics in host memory to factors in host memory.
+   * Of each block, all its linear layers: from statistics in host memory, page-locked as a job has
+   * them, to factors in host memory.
    */
   readonly seconds: readonly number[];
   /** Of the last block, by linear layer. */
@@ -35,7 +37,8 @@ export async function measureFactors(
 ): Promise<FactorTimes> {
   const budget = new MemoryBudget(Number.POSITIVE_INFINITY);
   const device = new Device(backend, budget);
-  const statistics = await observe(device, model);
+  await using memory = new StatisticsMemory(device);
+  const statistics = await observe(device, model, memory);
   const seconds: number[] = [];
   const perLinear: Record<string, number> = {};
   const relativeErrors: Record<string, number> = {};
@@ -95,7 +98,7 @@ async function factorsOf(
 }
 
 /** Inputs with a spectrum that falls, as activations have: rows of noise times a diagonal. */
-async function observe(device: Device, model: SyntheticModel) {
+async function observe(device: Device, model: SyntheticModel, memory: StatisticsMemory) {
   const accumulator = new StatisticsAccumulator(
     device,
     'block',
@@ -120,7 +123,7 @@ async function observe(device: Device, model: SyntheticModel) {
       y.dispose();
       weight.dispose();
     }
-    return await accumulator.finish();
+    return await accumulator.finish(memory);
   } finally {
     accumulator.dispose();
     for (const tensor of seen.values()) tensor.dispose();

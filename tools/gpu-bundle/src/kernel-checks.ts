@@ -398,6 +398,10 @@ async function checkFactorizations(lab: Lab, dtype: 'float32' | 'float64'): Prom
     throw new Error('a positive definite matrix was found not to be');
   kernels.gemm({ a: copy, b: copy, out: product, transposeB: true });
   await lab.expectClose('L Lᵀ', product, matrix, tolerance);
+  const rows = lab.normal([40, n], dtype);
+  kernels.gemm({ a: rows.tensor, b: copy, transposeB: true, out: product.rows(0, 40) });
+  await kernels.solveTriangular({ x: product.rows(0, 40), l: copy });
+  await lab.expectClose('y Lᵀ L⁻ᵀ', product.rows(0, 40), rows.values, 1e3 * tolerance);
   kernels.fill({ out: copy, value: 1 });
   if (await kernels.cholesky({ a: copy }))
     throw new Error('a singular matrix was found positive definite');

@@ -41,6 +41,7 @@ import { rope } from './rope.js';
 import { scaleBy } from './scale-by.js';
 import { scale } from './scale.js';
 import { scatterRows } from './scatter-rows.js';
+import { solveTriangular } from './solve-triangular.js';
 import { squaredNorms } from './squared-norms.js';
 
 /** All kernels; those that need scratch get what the profile declares for them, and no more. */
@@ -105,5 +106,6 @@ export function createKernels(context: CpuContext): Kernels {
     prodigyUpdate,
     eigh: (options) => eigh(context, options),
     cholesky: (options) => cholesky(context, options),
+    solveTriangular: (options) => solveTriangular(context, options),
   };
 }

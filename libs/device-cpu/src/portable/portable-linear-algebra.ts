@@ -9,6 +9,7 @@ import type { WasmKernels } from '../wasm.js';
 import { portableCholesky } from './cholesky.js';
 import { portableEigh } from './eigh.js';
 import { blockedProduct, type BlockKernel } from './gemm.js';
+import { portableSolveTriangular } from './solve-triangular.js';
 
 /** Linear algebra without a library, on the calling thread. */
 export class PortableLinearAlgebra implements LinearAlgebra {
@@ -63,6 +64,10 @@ export class PortableLinearAlgebra implements LinearAlgebra {
 
   async cholesky(a: Float64Array, n: number): Promise<boolean> {
     return portableCholesky(a, n);
+  }
+
+  solveTriangular(x: Float64Array, l: Float64Array, n: number): void {
+    portableSolveTriangular(x, l, n);
   }
 }
 

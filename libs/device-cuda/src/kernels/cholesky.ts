@@ -2,7 +2,7 @@ import { DeviceError, type CholeskyOptions } from '@emloc/device';
 
 import { addressOf, roundUp, type CudaContext } from '../context.js';
 import { expectRoom, factorize, infoBytes, letterOf, square } from '../factorize.js';
-import { CUBLAS_FILL_MODE_UPPER } from '../native/cusolver.js';
+import { CUBLAS_FILL_MODE_UPPER } from '../native/cublas.js';
 import { Cell } from '../native/status.js';
 
 const threads = 256;

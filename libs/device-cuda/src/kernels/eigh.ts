@@ -2,7 +2,8 @@ import { DeviceError, type EighOptions } from '@emloc/device';
 
 import { addressOf, expectShape, roundUp, type CudaContext } from '../context.js';
 import { expectRoom, factorize, infoBytes, letterOf, square } from '../factorize.js';
-import { CUBLAS_FILL_MODE_LOWER, CUSOLVER_EIG_MODE_VECTOR } from '../native/cusolver.js';
+import { CUBLAS_FILL_MODE_LOWER } from '../native/cublas.js';
+import { CUSOLVER_EIG_MODE_VECTOR } from '../native/cusolver.js';
 import { Cell } from '../native/status.js';
 
 /**

@@ -38,6 +38,7 @@ import { rope } from './rope.js';
 import { scaleBy } from './scale-by.js';
 import { scale } from './scale.js';
 import { scatterRows } from './scatter-rows.js';
+import { solveTriangular } from './solve-triangular.js';
 import { squaredNorms } from './squared-norms.js';
 
 /** All kernels, of a context that is bound when they are launched. */
@@ -92,4 +93,5 @@ export const operations = {
   gram,
   eigh,
   cholesky,
+  solveTriangular,
 } satisfies { [K in KernelName]: (context: CudaContext, options: KernelOptions<K>) => unknown };

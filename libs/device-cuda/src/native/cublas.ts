@@ -17,8 +17,16 @@ const declarations = {
     'int cublasGemmEx(uint64_t handle, int transposeA, int transposeB, int m, int n, int k, void *alpha, ' +
     'uint64_t a, int aType, int lda, uint64_t b, int bType, int ldb, void *beta, uint64_t c, int cType, int ldc, ' +
     'int computeType, int algorithm)',
+  cublasStrsm:
+    'int cublasStrsm_v2(uint64_t handle, int side, int triangle, int transpose, int diagonal, int m, int n, void *alpha, uint64_t a, int lda, uint64_t b, int ldb)',
+  cublasDtrsm:
+    'int cublasDtrsm_v2(uint64_t handle, int side, int triangle, int transpose, int diagonal, int m, int n, void *alpha, uint64_t a, int lda, uint64_t b, int ldb)',
 } as const;
 
+export const CUBLAS_SIDE_LEFT = 0;
+export const CUBLAS_FILL_MODE_LOWER = 0;
+export const CUBLAS_FILL_MODE_UPPER = 1;
+export const CUBLAS_DIAG_NON_UNIT = 0;
 export const CUBLAS_OP_N = 0;
 export const CUBLAS_OP_T = 1;
 export const CUDA_R_32F = 0;

@@ -28,8 +28,6 @@ const declarations = {
 } as const;
 
 export const CUSOLVER_EIG_MODE_VECTOR = 1;
-export const CUBLAS_FILL_MODE_LOWER = 0;
-export const CUBLAS_FILL_MODE_UPPER = 1;
 
 const statusNames: Readonly<Record<number, string>> = {
   1: 'CUSOLVER_STATUS_NOT_INITIALIZED',

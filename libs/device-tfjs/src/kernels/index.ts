@@ -36,6 +36,7 @@ import { rope } from './rope.js';
 import { scaleBy } from './scale-by.js';
 import { scale } from './scale.js';
 import { scatterRows } from './scatter-rows.js';
+import { solveTriangular } from './solve-triangular.js';
 import { squaredNorms } from './squared-norms.js';
 
 /** All kernels; what a launch makes on the way is gone when it returns. */
@@ -96,5 +97,6 @@ export function createKernels(context: TfjsContext): Kernels {
     gram: launched('gram', gram),
     eigh: (options) => eigh(context, options),
     cholesky: (options) => cholesky(context, options),
+    solveTriangular: (options) => solveTriangular(context, options),
   };
 }

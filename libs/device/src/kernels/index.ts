@@ -35,6 +35,7 @@ import { rope } from './rope.js';
 import { scaleBy } from './scale-by.js';
 import { scale } from './scale.js';
 import { scatterRows } from './scatter-rows.js';
+import { solveTriangular } from './solve-triangular.js';
 import { squaredNorms } from './squared-norms.js';
 
 const launchedKernels = Object.freeze({
@@ -88,7 +89,7 @@ const launchedKernels = Object.freeze({
   gram,
 });
 
-export const factorizations = Object.freeze({ eigh, cholesky });
+export const factorizations = Object.freeze({ eigh, cholesky, solveTriangular });
 
 /** Every kernel by its name: whatever lists kernels derives from here. */
 export const kernelDefinitions = Object.freeze({ ...launchedKernels, ...factorizations });
