@@ -11,6 +11,7 @@ import {
   type StageMemory,
 } from '../job/environment.js';
 import { emulatorSource, plannedFactorStore } from '../job/factor-store.js';
+import type { JobRun } from '../job/job-run.js';
 import { startingAdapter, type Job } from '../job/job.js';
 import type { StageName } from '../job/observer.js';
 import { runJob } from '../job/run-job.js';
@@ -257,11 +258,32 @@ async function trainingPeak(
     ...{ profile, memory: { ...leanMemoryPlan, [stage]: memory } },
     exclude: isAnchored ? ['weights'] : [],
   });
+  await rehearseTraining(run, { job, stage, plan });
+  if (!isAnchored) return run.budget.peakBytes;
+  const { clock, device } = run.environment;
+  const [besideWeights] = clock.reports().filter(({ name }) => name === stage);
+  const original = minimumDeviceBytes(trainedOriginal(job), device);
+  return required(besideWeights, stage).peakDeviceBytes + (memory.pagerBytes ?? 0) + original;
+}
+
+/** Training or refinement alone, from a blank adapter. */
+export async function rehearseTraining(
+  run: JobRun,
+  {
+    job,
+    stage,
+    plan,
+  }: {
+    readonly job: Job;
+    readonly stage: 'train' | 'refine';
+    readonly plan: Job['training'];
+  },
+): Promise<void> {
   await runTrainStage(run, {
     stage,
     levels: [
       {
-        source: sourceOf(job, profile, stage),
+        source: sourceOf(job, run.environment.device.profile, stage),
         emulated: stage === 'train' ? job.emulated : [],
         steps: plan.batches.length,
       },
@@ -270,9 +292,4 @@ async function trainingPeak(
     plan,
     evaluateBefore: false,
   });
-  if (!isAnchored) return run.budget.peakBytes;
-  const { clock, device } = run.environment;
-  const [besideWeights] = clock.reports().filter(({ name }) => name === stage);
-  const original = minimumDeviceBytes(trainedOriginal(job), device);
-  return required(besideWeights, stage).peakDeviceBytes + (memory.pagerBytes ?? 0) + original;
 }

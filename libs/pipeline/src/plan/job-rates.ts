@@ -10,6 +10,7 @@ import type { Job } from '../job/job.js';
 import { meanBatchRows } from './mean-batch-rows.js';
 import { measureRates, type BenchmarkShape } from './measure-rates.js';
 import { measureReads } from './reads.js';
+import { withTrialSteps } from './trial-steps.js';
 
 /** How fast a job's device is, and the disk that its model lies on. */
 interface JobRates {
@@ -45,7 +46,8 @@ async function deviceRates(job: Job, target: DeviceTarget): Promise<DeviceRates>
     throw error;
   }
   await using opened = device;
-  return await measureRates(opened, benchmarkShape(job));
+  const rates = await measureRates(opened, benchmarkShape(job));
+  return await withTrialSteps(opened, job, rates);
 }
 
 /** The shapes of a job's average micro-batch. */

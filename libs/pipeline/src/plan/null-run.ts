@@ -38,9 +38,24 @@ export function createNullRun(job: Job, options: NullRunOptions): NullRun {
   const backend = createNullBackend(options.profile);
   const budget = new MemoryBudget(options.budgetBytes ?? Number.POSITIVE_INFINITY);
   const device = new Device(backend, budget);
+  const onTurn = options.onTurn?.(backend);
+  const run = rehearsalOn(device, job, { ...options, onTurn });
+  const close = (): Promise<void> => device.close();
+  return { ...run, backend, budget, close, [Symbol.asyncDispose]: close };
+}
+
+/** A job on a device as it is planned: no weight, no factor and no image is read. */
+export function rehearsalOn(
+  device: Device,
+  job: Job,
+  options: Omit<NullRunOptions, 'profile' | 'budgetBytes' | 'onTurn'> &
+    Pick<StageClockOptions, 'onTurn'> &
+    Pick<JobEnvironment, 'signal'>,
+): JobRun {
+  const { exclude, onTurn } = options;
   const environment: JobEnvironment = {
     device,
-    clock: new StageClock(budget, { exclude: options.exclude, onTurn: options.onTurn?.(backend) }),
+    clock: new StageClock(device.budget, { exclude, onTurn }),
     memory: options.memory ?? leanMemoryPlan,
     factors: plannedFactorStore,
     training: noTrainingStore,
@@ -52,8 +67,7 @@ export function createNullRun(job: Job, options: NullRunOptions): NullRun {
     mostSteps: options.mostSteps,
     onPart: options.onPart,
     onTimes: options.onTimes,
+    signal: options.signal,
   };
-  const close = (): Promise<void> => device.close();
-  const planned = job.task.planned(job, options.profile.computeDType);
-  return { job: planned, environment, backend, budget, close, [Symbol.asyncDispose]: close };
+  return { job: job.task.planned(job, device.profile.computeDType), environment };
 }

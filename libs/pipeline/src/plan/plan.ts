@@ -81,7 +81,9 @@ export async function planJob(inputs: TimedInputs): Promise<JobPlan> {
       readSeconds,
     };
   });
-  const stepSeconds = work.stepSeconds('train', rates, overlapsCopies);
+  const steps = work.stepSeconds('train', rates, overlapsCopies);
+  const stepSeconds =
+    steps.length === 0 ? null : steps.reduce((sum, step) => sum + step, 0) / steps.length;
   const { anchors: planned } = job.training;
   const anchors = planned ? { passes: planned.count, rows: planned.rows } : null;
   const { neededBytes } = fit;

@@ -104,12 +104,11 @@ export class StageWork {
     return (parts ?? stageParts).reduce((sum, part) => sum + factor(part) * total(part), once);
   }
 
-  /** Of an average step but the first and anchors; null: there is no other. */
-  stepSeconds(stage: StageName, rates: DeviceRates, overlapsCopies: boolean): number | null {
-    const steps = this.#of(stage).filter(({ part }) => part === 'step');
-    if (steps.length === 0) return null;
-    const seconds = steps.map(({ counted }) => secondsOf(counted, rates, overlapsCopies));
-    return seconds.reduce((sum, step) => sum + step, 0) / steps.length;
+  /** Of every step that was rehearsed but the first and anchors. */
+  stepSeconds(stage: StageName, rates: DeviceRates, overlapsCopies: boolean): readonly number[] {
+    return this.#of(stage)
+      .filter(({ part }) => part === 'step')
+      .map(({ counted }) => secondsOf(counted, rates, overlapsCopies));
   }
 
   #end(stage: StageName, part: StagePart | null): void {
