@@ -21,14 +21,22 @@ interface JobRates {
  * The device is opened only to see how fast it is.
  * @throws DeviceError where it is not there and no rates of it are known
  */
-export async function ratesOf(job: Job, target: DeviceTarget): Promise<JobRates> {
+export async function ratesOf(
+  job: Job,
+  target: DeviceTarget,
+  signal?: AbortSignal,
+): Promise<JobRates> {
   return {
-    rates: await deviceRates(job, target),
+    rates: await deviceRates(job, target, signal),
     readSecondsPerByte: await measureReads(job.whole),
   };
 }
 
-async function deviceRates(job: Job, target: DeviceTarget): Promise<DeviceRates> {
+async function deviceRates(
+  job: Job,
+  target: DeviceTarget,
+  signal?: AbortSignal,
+): Promise<DeviceRates> {
   let device: Device;
   try {
     device = new Device(
@@ -45,7 +53,7 @@ async function deviceRates(job: Job, target: DeviceTarget): Promise<DeviceRates>
     throw error;
   }
   await using opened = device;
-  return await measureRates(opened, benchmarkShape(job));
+  return await measureRates(opened, benchmarkShape(job), signal);
 }
 
 /** The shapes of a job's average micro-batch. */

@@ -24,6 +24,7 @@ export interface NullRunOptions {
   readonly prefetch?: boolean;
   readonly exclude?: readonly MemoryCategory[];
   readonly onTurn?: (backend: NullBackend) => NonNullable<StageClockOptions['onTurn']>;
+  readonly signal?: AbortSignal;
   /** Default: all. */
   readonly mostSteps?: number;
   readonly onPart?: JobEnvironment['onPart'];
@@ -49,6 +50,7 @@ export function createNullRun(job: Job, options: NullRunOptions): NullRun {
     hostBytes: Number.POSITIVE_INFINITY,
     prefetch: options.prefetch ?? true,
     observer: () => undefined,
+    signal: options.signal,
     mostSteps: options.mostSteps,
     onPart: options.onPart,
     onTimes: options.onTimes,

@@ -1,5 +1,11 @@
 import { basename, dirname, join, resolve } from 'node:path';
-import { readAdapter, settleOutput, writeFileAtomic, writeGgufAdapter } from '@emloc/checkpoint';
+import {
+  findOutputFile,
+  readAdapter,
+  settleOutput,
+  writeFileAtomic,
+  writeGgufAdapter,
+} from '@emloc/checkpoint';
 
 import { defineCommand } from '../command/define-command.js';
 import { choiceFlag, requiredFlag, textFlag } from '../command/flag.js';
