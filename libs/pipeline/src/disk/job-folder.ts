@@ -64,7 +64,7 @@ const hashFile = 'tensors.jsonl';
 
 /**
  * Whose usable progress a folder has; null: there is none.
- * @throws PipelineError PIPELINE_RESUME_NEEDED where there is some and `mode` says nothing about it,
+ * @throws PipelineError PIPELINE_RESUME_NEEDED where there is some and `mode` says nothing of it,
  * PIPELINE_RESUME_MISMATCH where a pipe or a device is among its files
  */
 export async function findProgress(path: string, mode: StartMode): Promise<JobIdentity | null> {

@@ -59,7 +59,7 @@ export async function measureRates(
     (shape.layout.diffusion !== null || !ofPictures.includes(name));
   for (const name of Object.keys(kernelDefinitions) as KernelName[]) {
     if (!isLaunched(name)) continue;
-    // A synchronous device settles every promise in microtasks: without this turn no signal is seen.
+    // A synchronous device settles every promise in microtasks: no signal is seen without a turn.
     await setImmediate();
     signal?.throwIfAborted();
     const rate = await rateOf(device, name, { shape: probeShape(shape), secondsPerCall });
