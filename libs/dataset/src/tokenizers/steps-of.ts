@@ -1,7 +1,7 @@
 import type { JsonPart } from './json.js';
 
 /** Steps of pre-tokenizers, decoders and post-processors: real ones have up to eight. */
-export const mostSteps = 100;
+const mostSteps = 100;
 /** Those that replace characters one by one may need many. */
 export const mostNormalizers = 1000;
 
