@@ -46,6 +46,7 @@ export {
   reportFileName,
   runFileName,
 } from './output/output-files.js';
+export { findOutputFile } from './output/output-file.js';
 export { assertReplaceable, isFileBelow, ownedFiles } from './output/owned.js';
 export { holdPlace, settleOutput, type HeldPlace } from './output/held-place.js';
 export { changeFiles, writeOutput } from './output/write-output.js';

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,6 +22,14 @@ describe('isDiffusionFolder', () => {
     expect(await isDiffusionFolder(folder)).toBe(false);
     await write('model_index.json', { _class_name: 'StableDiffusionPipeline' });
     expect(await isDiffusionFolder(folder)).toBe(true);
+  });
+
+  it('refuses an index that cannot be read, by its name', async () => {
+    execFileSync('mkfifo', [join(folder, 'model_index.json')]);
+    await expect(isDiffusionFolder(folder)).rejects.toMatchObject({
+      code: 'CHECKPOINT_INVALID_CONFIG',
+      message: expect.stringContaining('model_index.json') as string,
+    });
   });
 
   it('takes a folder with a model of its own for none', async () => {

@@ -42,9 +42,15 @@ export interface DiffusionModel extends AsyncDisposable {
 
 const indexName = 'model_index.json';
 
-/** Whether a path stands for a folder of several models, or a file of such a folder. */
+/**
+ * Whether a path stands for a folder of several models, or a file of such a folder.
+ * @throws CheckpointError CHECKPOINT_INVALID_CONFIG where the index of one cannot be read
+ */
 export async function isDiffusionFolder(path: string): Promise<boolean> {
-  return (await exists(join(path, indexName))) || (await findDiffusionModel(path)) !== null;
+  const index = join(path, indexName);
+  if (!(await exists(index))) return (await findDiffusionModel(path)) !== null;
+  await readJsonObject(index, 'CHECKPOINT_INVALID_CONFIG');
+  return true;
 }
 
 /**

@@ -137,13 +137,13 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
     report: job.report,
     date: options.date,
   });
-  const memory = await requireMemory({ job, profile, budgetBytes });
+  const memory = await requireMemory({ job, profile, budgetBytes, signal: host.signal });
   const path = hiddenPath(place, 'job');
   const { checkpointSteps = defaultCheckpointSteps } = host;
   const { inputs, choice, isResumed } = run;
   await assertDiskSpace(job, place, { profile, inputs, checkpointSteps, isResumed });
   if (host.estimates && job.training.batches.length >= estimatedSteps) {
-    const { stages } = await planJob(await timedInputs(job, host.target));
+    const { stages } = await planJob(await timedInputs(job, host.target, host.signal));
     observer({ type: 'estimate', stages });
   }
   host.signal?.throwIfAborted();

@@ -1,6 +1,6 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ownedFiles, reportFileName, writeFileAtomic } from '@emloc/checkpoint';
+import { findOutputFile, ownedFiles, reportFileName, writeFileAtomic } from '@emloc/checkpoint';
 
 import { ReportError } from './errors.js';
 import { reportPage } from './page.js';
@@ -12,7 +12,8 @@ import { writeRunRecord, type RunRecord } from './run-record.js';
  * @param options.out another file than the folder's own
  * @returns the path of the page
  * @throws ReportError REPORT_SOURCE_INVALID where the folder has no record of a job,
- * REPORT_OUTPUT_EXISTS where a file is there that this program did not write
+ * REPORT_OUTPUT_EXISTS where a file is there that this program did not write; CheckpointError
+ * CHECKPOINT_OUTPUT_EXISTS, CHECKPOINT_OUTPUT_UNWRITABLE
  */
 export async function writeReport(
   folder: string,
@@ -22,8 +23,8 @@ export async function writeReport(
     ...sources
   }: ReportSources & { readonly out?: string; readonly overwrite?: boolean } = {},
 ): Promise<string> {
+  const path = out === undefined ? join(folder, reportFileName) : await findOutputFile(out);
   const data = await readReportData(folder, sources);
-  const path = out ?? join(folder, reportFileName);
   const isOurs = out === undefined && (await ownedFiles(folder))?.includes(reportFileName) === true;
   if (!overwrite && !isOurs && (await exists(path)))
     throw new ReportError(

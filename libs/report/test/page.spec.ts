@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -157,6 +157,12 @@ it('is made of the record alone, and never over a file of others', async () => {
     expect(await readFile(path, 'utf8')).toContain('Error of each layer');
     await expect(writeReport(alone)).rejects.toMatchObject({ code: 'REPORT_OUTPUT_EXISTS' });
     await expect(writeReport(tmpdir())).rejects.toMatchObject({ code: 'REPORT_SOURCE_INVALID' });
+    await symlink('elsewhere.html', join(alone, 'link.html'));
+    await writeReport(alone, { out: join(alone, 'link.html') });
+    expect(await readFile(join(alone, 'elsewhere.html'), 'utf8')).toContain('Error of each layer');
+    await expect(writeReport(alone, { out: alone, overwrite: true })).rejects.toMatchObject({
+      code: 'CHECKPOINT_OUTPUT_EXISTS',
+    });
     const before = join(alone, 'emloc.json');
     await expect(writeReport(alone, { before })).rejects.toMatchObject({
       code: 'REPORT_SOURCE_INVALID',

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
-import { copyFile, mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { readRegularFile } from '@emloc/untrusted';
 
 import { writeFileAtomic } from '../atomic.js';
 import { fileError } from '../errors.js';
@@ -67,7 +68,7 @@ function isComponent(path: string, { folders, files }: Components): boolean {
 
 async function isForeignPointer(path: string, bytes: number): Promise<boolean> {
   if (bytes > mostPointerBytes) return false;
-  const content = await readFile(path);
+  const content = await readRegularFile(path, mostPointerBytes);
   if (modelFiles.test(path)) assertNoLfsPointer(content, path);
   return isLfsPointer(content);
 }

@@ -1,9 +1,13 @@
-import { readFile, rename, rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { readRegularFile } from '@emloc/untrusted';
 
 import { syncFolder, writeSynced } from '../atomic.js';
 import { CheckpointError, errnoCode, fileError } from '../errors.js';
 import { isPathList } from './owned.js';
+
+/** Far more than the paths of any output take. */
+const mostChangeBytes = 100_000_000;
 
 /**
  * What a process notes before it puts a new output in the place of an old one, so that the next one
@@ -51,12 +55,12 @@ function beginning(path: string): string {
  * @throws CheckpointError CHECKPOINT_INVALID_FILE
  */
 export async function readChange(path: string): Promise<Change | null> {
-  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+  const bytes = await readRegularFile(path, mostChangeBytes).catch((error: unknown) => {
     if (['ENOENT', 'ENOTDIR'].includes(errnoCode(error) ?? '')) return null;
     throw fileError(error, path);
   });
-  if (text === null) return null;
-  const change = parse(text);
+  if (bytes === null) return null;
+  const change = parse(bytes.toString('utf8'));
   if (!change)
     throw new CheckpointError(
       'CHECKPOINT_INVALID_FILE',

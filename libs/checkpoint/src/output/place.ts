@@ -116,7 +116,7 @@ function unescapeOctal(text: string): string {
 }
 
 /** The path without links; what does not exist yet, also at the end of a link, is kept. */
-async function followLinks(out: string): Promise<string> {
+export async function followLinks(out: string): Promise<string> {
   let path = resolve(out);
   for (let links = 0; links < maxLinks; links += 1) {
     const real = await realpath(path).catch((error: unknown) => {

@@ -4,6 +4,7 @@ import { fromByteCharacters } from './byte-characters.js';
 import { quote } from './errors.js';
 import type { JsonPart } from './json.js';
 import { metaspaceOptions } from './pre-tokenizers/metaspace.js';
+import { stepsOf } from './steps-of.js';
 import { textPattern, type TextPattern } from './text-pattern.js';
 
 /** Makes the texts of tokens of the tokens, one step of decoding. */
@@ -20,7 +21,7 @@ function createStep(part: JsonPart): Decoder {
   const type = part.get('type').text;
   switch (type) {
     case 'Sequence':
-      return sequence(part.get('decoders').items.map(createStep));
+      return sequence(stepsOf(part, 'decoders').map(createStep));
     case 'ByteLevel':
       return (tokens) => [fromBytes(Buffer.concat(tokens.map(fromByteCharacters)))];
     case 'ByteFallback':

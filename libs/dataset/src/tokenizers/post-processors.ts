@@ -1,5 +1,6 @@
 import { quote } from './errors.js';
 import type { JsonPart } from './json.js';
+import { stepsOf } from './steps-of.js';
 
 /** What a post-processor puts around a single text. */
 export interface Affixes {
@@ -22,7 +23,7 @@ export function readAffixes(part: JsonPart): Affixes {
     case 'TemplateProcessing':
       return readTemplate(part);
     case 'Sequence':
-      return part.get('processors').items.map(readAffixes).reduce(around, none);
+      return stepsOf(part, 'processors').map(readAffixes).reduce(around, none);
     default:
       return part.get('type').fail(`there is no post-processor ${quote(type)}`);
   }

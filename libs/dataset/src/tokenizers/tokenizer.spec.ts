@@ -174,6 +174,14 @@ describe('long texts', () => {
     );
   });
 
+  it('may not be gone through without end', () => {
+    const before = { type: 'Prepend', prepend: 'x'.repeat(200_000) };
+    const normalizer = { type: 'Sequence', normalizers: Array<unknown>(20).fill(before) };
+    expect(() => load({ normalizer }).encode('a')).toThrow(
+      'tokenizer.json: normalizer: its steps go through more than 20000300 characters',
+    );
+  });
+
   it.each(['([a-z]+)*[0-9]$', '(?=([a-z]|[a-z][a-z])+[0-9])[a-z]|x', '(a*)*b'])(
     'give up on the pattern %s before long',
     (Regex) => {
@@ -194,6 +202,7 @@ describe('what cannot be used', () => {
   const split = (Regex: unknown): JsonObject => ({
     pre_tokenizer: { type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false },
   });
+  const repeated = (count: number): unknown[] => Array<unknown>(count).fill({ type: 'ByteLevel' });
   const model = (parts: JsonObject): JsonObject => ({ model: { ...bpeModel, ...parts } });
 
   it.each<[string, JsonObject, string]>([
@@ -217,6 +226,18 @@ describe('what cannot be used', () => {
       'normalizer.precompiled_charsmap: is no table',
     ],
     ['a list for a pre-tokenizer', { pre_tokenizer: [] }, 'pre_tokenizer: must be an object'],
+    ...(
+      [
+        ['normalizer', 'normalizers', 1001],
+        ['pre_tokenizer', 'pretokenizers', 101],
+        ['decoder', 'decoders', 101],
+        ['post_processor', 'processors', 101],
+      ] as const
+    ).map(([part, key, count]): [string, JsonObject, string] => [
+      `a ${part} without end`,
+      { [part]: { type: 'Sequence', [key]: [{ type: 'Sequence', [key]: repeated(count) }] } },
+      `${part}: has more than ${count - 1} steps`,
+    ]),
     [
       'null in a sequence',
       { pre_tokenizer: { type: 'Sequence', pretokenizers: [null] } },

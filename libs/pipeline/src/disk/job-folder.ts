@@ -1,7 +1,8 @@
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { logFileName, writeFileAtomic } from '@emloc/checkpoint';
 import type { DeviceProfile } from '@emloc/device';
+import { readRegularFile } from '@emloc/untrusted';
 
 import { PipelineError } from '../errors.js';
 import { HashLog, readHashLog } from '../inputs/hash-log.js';
@@ -57,15 +58,19 @@ export interface JobFolderOptions {
 }
 
 const identityFile = 'job.json';
+/** Far more than the names of hundreds of thousands of files take. */
+const mostIdentityBytes = 100_000_000;
 const hashFile = 'tensors.jsonl';
 
 /**
  * Whose usable progress a folder has; null: there is none.
- * @throws PipelineError PIPELINE_RESUME_NEEDED where there is some and `mode` says nothing about it
+ * @throws PipelineError PIPELINE_RESUME_NEEDED where there is some and `mode` says nothing of it,
+ * PIPELINE_RESUME_MISMATCH where a pipe or a device is among its files
  */
 export async function findProgress(path: string, mode: StartMode): Promise<JobIdentity | null> {
-  const identity =
-    mode === 'restart' || !(await hasProgress(path)) ? null : await readIdentity(path);
+  if (mode === 'restart' || !(await hasProgress(path))) return null;
+  await assertPlainFiles(path);
+  const identity = await readIdentity(path);
   if (identity && mode === 'start') {
     throw new PipelineError(
       'PIPELINE_RESUME_NEEDED',
@@ -73,6 +78,18 @@ export async function findProgress(path: string, mode: StartMode): Promise<JobId
     );
   }
   return identity;
+}
+
+/** To open a pipe may be to wait for ever: none is opened. */
+async function assertPlainFiles(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const facts = await stat(join(folder, name)).catch(() => null);
+    if (facts === null || facts.isFile() || facts.isDirectory()) continue;
+    throw new PipelineError(
+      'PIPELINE_RESUME_MISMATCH',
+      `${join(folder, name)} is a pipe, a socket or a device, which no job has left: remove it, or restart`,
+    );
+  }
 }
 
 /**
@@ -193,8 +210,9 @@ function diskOutcomes(folder: string): OutcomeStore {
 
 async function readIdentity(path: string): Promise<JobIdentity | null> {
   try {
+    const bytes = await readRegularFile(join(path, identityFile), mostIdentityBytes);
     const { job, date, program, device, inputs, choice } = JSON.parse(
-      await readFile(join(path, identityFile), 'utf8'),
+      bytes.toString('utf8'),
     ) as Record<string, unknown>;
     const isIdentity =
       typeof job === 'string' &&

@@ -1,10 +1,10 @@
-import { constants } from 'node:fs';
-import { access, realpath, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { findOutputFile } from '@emloc/checkpoint';
 import type { ImageSize } from '@emloc/images';
 import type { DiffusionLimits } from '@emloc/models';
 
-import { PipelineError } from '../errors.js';
+import { asOutputError } from '../disk/output-folder.js';
 import { invalidOption, parseSize } from '../options/checks.js';
 import type { GenerateOptions } from '../options/resolve.js';
 import { optionTable } from '../options/table.js';
@@ -54,7 +54,7 @@ function sizeOf(given: string | null): ImageSize {
 /**
  * Where a picture is written: where there is a link to a file, that file.
  * @throws PipelineError PIPELINE_INVALID_OPTION where no PNG file can be there,
- * PIPELINE_OUTPUT_UNWRITABLE
+ * PIPELINE_OUTPUT_EXISTS, PIPELINE_OUTPUT_UNWRITABLE
  */
 export async function pictureFile(given: string | null): Promise<string> {
   const path = resolve(given ?? 'image.png');
@@ -67,10 +67,5 @@ export async function pictureFile(given: string | null): Promise<string> {
   if (await isFolder(path)) throw invalidOption('imageOut', given, 'a file, not a folder,');
   if (!(await isFolder(dirname(path))))
     throw invalidOption('imageOut', given, 'a file in a folder that is there');
-  const real = await realpath(path).catch(() => path);
-  await access(dirname(real), constants.W_OK).catch((cause: unknown) => {
-    const message = `${path}: nothing can be written in ${dirname(real)}`;
-    throw new PipelineError('PIPELINE_OUTPUT_UNWRITABLE', message, { cause });
-  });
-  return real;
+  return findOutputFile(path).catch((error: unknown) => Promise.reject(asOutputError(error)));
 }

@@ -34,7 +34,7 @@ export async function decideMethod(
   if (recorded?.asked === options.method)
     return { decided: withChoice(options, recorded), choice: recorded };
   await using job = await prepareJob(undecidedBase(options), host);
-  const choice = await planChoice(options, await timedInputs(job, target));
+  const choice = await planChoice(options, await timedInputs(job, target, host.signal));
   return { decided: withChoice(options, choice), choice };
 }
 
@@ -48,10 +48,14 @@ export function undecidedBase(options: TuneOptions): TuneOptions {
 }
 
 /** What a plan of a job is made with. */
-export async function timedInputs(job: Job, target: DeviceTarget): Promise<TimedInputs> {
+export async function timedInputs(
+  job: Job,
+  target: DeviceTarget,
+  signal?: AbortSignal,
+): Promise<TimedInputs> {
   const { profile } = target;
   const budgetBytes = await budgetBytesOf(job, profile);
-  return { job, profile, budgetBytes, ...(await ratesOf(job, target)) };
+  return { job, profile, budgetBytes, signal, ...(await ratesOf(job, target, signal)) };
 }
 
 /** @param inputs of the job that `undecidedBase` describes */

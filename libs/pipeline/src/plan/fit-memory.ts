@@ -29,6 +29,8 @@ export interface PlanInputs {
   readonly job: Job;
   readonly profile: DeviceProfile;
   readonly budgetBytes: number;
+  /** Ends planning with its reason. */
+  readonly signal?: AbortSignal;
 }
 
 export const stagesOfPhase: Readonly<Record<MemoryPhase, readonly StageName[]>> = Object.freeze({
@@ -62,16 +64,23 @@ export async function leastBudgetBytes(job: Job, profile: DeviceProfile): Promis
  * batches on a null device: weights get what nothing else needs, and once all of them stay, blocks
  * keep their tensors for the backward.
  */
-export async function fitMemory({ job, profile, budgetBytes }: PlanInputs): Promise<MemoryFit> {
+export async function fitMemory({
+  job,
+  profile,
+  budgetBytes,
+  signal,
+}: PlanInputs): Promise<MemoryFit> {
   const heaviest = heaviestJob(job);
-  const needs = await phaseNeeds(heaviest, profile);
+  const needs = await phaseNeeds(heaviest, profile, signal);
   const leastOf = leastOfJob(job);
   const tightest = tightestOf(needs, leastOf);
   const neededBytes = leastOf(tightest);
   if (neededBytes > budgetBytes) return { fits: false, neededBytes, phase: tightest.phase };
   const memory = { ...leanMemoryPlan };
-  for (const need of needs)
+  for (const need of needs) {
+    signal?.throwIfAborted();
     memory[need.phase] = await divide(heaviest, { profile, need, budgetBytes });
+  }
   return { fits: true, neededBytes, memory };
 }
 
@@ -135,8 +144,12 @@ function leastBytes({ besideWeightBytes, leastWeightBytes }: PhaseNeeds): number
   return besideWeightBytes + leastWeightBytes;
 }
 
-async function phaseNeeds(job: Job, profile: DeviceProfile): Promise<readonly PhaseNeeds[]> {
-  await using run = createNullRun(job, { profile, exclude: ['weights'] });
+async function phaseNeeds(
+  job: Job,
+  profile: DeviceProfile,
+  signal?: AbortSignal,
+): Promise<readonly PhaseNeeds[]> {
+  await using run = createNullRun(job, { profile, exclude: ['weights'], signal });
   const { device } = run.environment;
   await runJob(run);
   const reports = run.environment.clock.reports();

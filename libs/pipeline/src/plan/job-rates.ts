@@ -22,14 +22,22 @@ interface JobRates {
  * The device is opened only to see how fast it is.
  * @throws DeviceError where it is not there and no rates of it are known
  */
-export async function ratesOf(job: Job, target: DeviceTarget): Promise<JobRates> {
+export async function ratesOf(
+  job: Job,
+  target: DeviceTarget,
+  signal?: AbortSignal,
+): Promise<JobRates> {
   return {
-    rates: await deviceRates(job, target),
+    rates: await deviceRates(job, target, signal),
     readSecondsPerByte: await measureReads(job.whole),
   };
 }
 
-async function deviceRates(job: Job, target: DeviceTarget): Promise<DeviceRates> {
+async function deviceRates(
+  job: Job,
+  target: DeviceTarget,
+  signal?: AbortSignal,
+): Promise<DeviceRates> {
   let device: Device;
   try {
     device = new Device(
@@ -46,8 +54,8 @@ async function deviceRates(job: Job, target: DeviceTarget): Promise<DeviceRates>
     throw error;
   }
   await using opened = device;
-  const rates = await measureRates(opened, benchmarkShape(job));
-  return await withTrialSteps(opened, job, rates);
+  const rates = await measureRates(opened, benchmarkShape(job), signal);
+  return await withTrialSteps(opened, job, { rates, signal });
 }
 
 /** The shapes of a job's average micro-batch. */

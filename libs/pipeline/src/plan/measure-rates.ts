@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import {
   Device,
   kernelDefinitions,
@@ -41,8 +42,15 @@ const ofStates: readonly KernelName[] = ['gatedDeltaRule', 'gatedDeltaRuleBackwa
 /** Kernels that models launch which make pictures, and hardly any others. */
 const ofPictures: readonly KernelName[] = ['gatherPatches', 'groupNorm', 'gatedAdd', 'modulate'];
 
-/** Times every kernel that has a probe on a device at a job's shapes: a second or two. */
-export async function measureRates(device: Device, shape: BenchmarkShape): Promise<DeviceRates> {
+/**
+ * Times every kernel that has a probe on a device at a job's shapes: a second or two.
+ * @param signal ends it between two kernels
+ */
+export async function measureRates(
+  device: Device,
+  shape: BenchmarkShape,
+  signal?: AbortSignal,
+): Promise<DeviceRates> {
   const kernels: Partial<Record<KernelName, KernelRate>> = {};
   const secondsPerCall = await launchSeconds(device);
   const hasStates = shape.layout.blocks.some(({ program }) => program.states.length > 0);
@@ -51,6 +59,9 @@ export async function measureRates(device: Device, shape: BenchmarkShape): Promi
     (shape.layout.diffusion !== null || !ofPictures.includes(name));
   for (const name of Object.keys(kernelDefinitions) as KernelName[]) {
     if (!isLaunched(name)) continue;
+    // A synchronous device settles every promise in microtasks: no signal is seen without a turn.
+    await setImmediate();
+    signal?.throwIfAborted();
     const rate = await rateOf(device, name, { shape: probeShape(shape), secondsPerCall });
     if (rate) kernels[name] = rate;
   }
@@ -60,6 +71,8 @@ export async function measureRates(device: Device, shape: BenchmarkShape): Promi
 
 /** Columns of logits that are timed for a model that has none. */
 const noVocabulary = 1024;
+/** What a byte or a flop takes does not depend on more of them. */
+const mostColumns = 2 ** 19;
 
 /** Sizes of operands like those of the model's widest block. */
 function probeShape({ layout, sequences, sequenceLength, loraRank }: BenchmarkShape): ProbeShape {
@@ -75,7 +88,7 @@ function probeShape({ layout, sequences, sequenceLength, loraRank }: BenchmarkSh
     hiddenSize,
     heads: Math.max(1, Math.round(hiddenSize / headDim)),
     headDim,
-    vocabularySize: text?.vocabularySize ?? noVocabulary,
+    vocabularySize: Math.min(text?.vocabularySize ?? noVocabulary, mostColumns),
     widest,
     loraRank,
   };

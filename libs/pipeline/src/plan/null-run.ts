@@ -24,6 +24,7 @@ export interface NullRunOptions {
   readonly prefetch?: boolean;
   readonly exclude?: readonly MemoryCategory[];
   readonly onTurn?: (backend: NullBackend) => NonNullable<StageClockOptions['onTurn']>;
+  readonly signal?: AbortSignal;
   /** Default: all. */
   readonly mostSteps?: number;
   readonly onPart?: JobEnvironment['onPart'];
@@ -49,8 +50,7 @@ export function rehearsalOn(
   device: Device,
   job: Job,
   options: Omit<NullRunOptions, 'profile' | 'budgetBytes' | 'onTurn'> &
-    Pick<StageClockOptions, 'onTurn'> &
-    Pick<JobEnvironment, 'signal'>,
+    Pick<StageClockOptions, 'onTurn'>,
 ): JobRun {
   const { exclude, onTurn } = options;
   const environment: JobEnvironment = {
@@ -64,10 +64,10 @@ export function rehearsalOn(
     hostBytes: Number.POSITIVE_INFINITY,
     prefetch: options.prefetch ?? true,
     observer: () => undefined,
+    signal: options.signal,
     mostSteps: options.mostSteps,
     onPart: options.onPart,
     onTimes: options.onTimes,
-    signal: options.signal,
   };
   return { job: job.task.planned(job, device.profile.computeDType), environment };
 }

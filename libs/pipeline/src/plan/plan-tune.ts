@@ -85,7 +85,7 @@ async function withPlanned<T>(
   const prepared = isUndecided(options) ? undecidedBase(options) : options;
   await using job = await prepareJob(prepared, host);
   for (const notice of job.model.notices) onNotice?.(notice);
-  const inputs = await timedInputs(job, target);
+  const inputs = await timedInputs(job, target, host.signal);
   return await plan({
     ...inputs,
     rehearsedSteps,

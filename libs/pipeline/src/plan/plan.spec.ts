@@ -138,6 +138,14 @@ describe('planJob', () => {
     expect(many.neededBytes).toBeGreaterThanOrEqual(few.neededBytes);
     expect(many.neededBytes).toBeLessThan(1.1 * few.neededBytes);
   });
+
+  it('ends at a signal', async () => {
+    await using job = await prepareJob(workspace.options({ steps: 200, vramBytes: 2 ** 30 }));
+    const stop = new AbortController();
+    setImmediate(() => stop.abort(new Error('enough')));
+    const inputs = { job, profile: cpuProfile, budgetBytes: 2 ** 30, rates, signal: stop.signal };
+    await expect(planJob(inputs)).rejects.toThrow('enough');
+  });
 });
 
 describe('a plan with validation during training', () => {
@@ -181,5 +189,15 @@ describe('measureRates', () => {
     expect(device.budget.inUseBytes).toBe(cpuProfile.reserveBytes);
     await device.close();
     await model.close();
+  });
+
+  it('sees a signal between two kernels, and leaves nothing on the device', async () => {
+    await using model = await openModel(tinyModel);
+    await using device = new Device(createCpuBackend(), new MemoryBudget(2 ** 30));
+    const shape = { layout: model.layout, sequences: 2, sequenceLength: 16, loraRank: 4 };
+    const stop = new AbortController();
+    setImmediate(() => stop.abort(new Error('enough')));
+    await expect(measureRates(device, shape, stop.signal)).rejects.toThrow('enough');
+    expect(device.liveTensors).toBe(0);
   });
 });

@@ -52,7 +52,7 @@ export interface TimedInputs extends PlanInputs {
  * seconds.
  */
 export async function planJob(inputs: TimedInputs): Promise<JobPlan> {
-  const { job, profile, budgetBytes, rates } = inputs;
+  const { job, profile, budgetBytes, rates, signal } = inputs;
   const fit = await fitMemory(inputs);
   const work = new StageWork();
   const memory = fit.fits ? fit.memory : leanMemoryPlan;
@@ -61,6 +61,7 @@ export async function planJob(inputs: TimedInputs): Promise<JobPlan> {
     memory,
     budgetBytes: fit.fits ? budgetBytes : undefined,
     prefetch: job.options.prefetch,
+    signal,
     onTurn: (backend) => work.record(backend),
     mostSteps: inputs.rehearsedSteps ?? enoughSteps,
     onPart: work.onPart,

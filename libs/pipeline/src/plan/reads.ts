@@ -50,9 +50,15 @@ export async function measureReads({ checkpoint }: Pick<Model, 'checkpoint'>): P
   return bytes === 0 ? 0 : seconds / bytes;
 }
 
-/** Bytes that a model's tensors take in its files. */
+const bytesOf = new WeakMap<Checkpoint, number>();
+
+/** Bytes that a model's tensors take in its files; they are counted once, for they may be many. */
 export function fileBytes({ checkpoint }: Pick<Model, 'checkpoint'>): number {
-  return sizesIn(checkpoint).reduce((sum, { size }) => sum + size, 0);
+  const known = bytesOf.get(checkpoint);
+  if (known !== undefined) return known;
+  const bytes = sizesIn(checkpoint).reduce((sum, { size }) => sum + size, 0);
+  bytesOf.set(checkpoint, bytes);
+  return bytes;
 }
 
 function sizesIn({ tensors }: Checkpoint): { readonly name: string; readonly size: number }[] {

@@ -24,16 +24,17 @@ const largestShare = 3;
 export async function withTrialSteps(
   device: Device,
   job: Job,
-  rates: DeviceRates,
+  { rates, signal }: { readonly rates: DeviceRates; readonly signal?: AbortSignal },
 ): Promise<DeviceRates> {
   if (device.profile.overlapsCopies || job.task.sources(job).length > 0) return rates;
   const memory = { ...leanMemoryPlan, train: { pagerBytes: Infinity, keptBlocks: 0 } };
-  const planned = await plannedSeconds(device, job, { rates, memory });
+  const planned = await plannedSeconds(device, job, { rates, memory, signal });
   if (!((planned[0] ?? 0) > 0) || at(planned, 0) > longestStepSeconds) return rates;
-  const taken = await takenSeconds(device, job, memory);
+  const taken = await takenSeconds(device, job, { memory, signal });
   const shares = taken.map((seconds, index) => seconds / at(planned, index)).slice(trial.warmSteps);
   if (shares.length === 0) return rates;
   const share = Math.min(largestShare, Math.max(1 / largestShare, medianOf(shares)));
+  process.stderr.write(`share ${share} of ${shares.map((s) => s.toFixed(2)).join(" ")}\n`);
   return scaled(rates, share);
 }
 
@@ -41,11 +42,15 @@ export async function withTrialSteps(
 async function plannedSeconds(
   { profile }: Device,
   job: Job,
-  { rates, memory }: { readonly rates: DeviceRates; readonly memory: MemoryPlan },
+  {
+    rates,
+    memory,
+    signal,
+  }: { readonly rates: DeviceRates; readonly memory: MemoryPlan; readonly signal?: AbortSignal },
 ): Promise<readonly number[]> {
   const work = new StageWork();
   await using run = createNullRun(job, {
-    ...{ profile, memory, mostSteps: trial.steps },
+    ...{ profile, memory, signal, mostSteps: trial.steps },
     onTurn: (backend) => work.record(backend),
     onPart: work.onPart,
     onTimes: work.onTimes,
@@ -58,14 +63,15 @@ async function plannedSeconds(
 async function takenSeconds(
   device: Device,
   job: Job,
-  memory: MemoryPlan,
+  { memory, signal }: { readonly memory: MemoryPlan; readonly signal?: AbortSignal },
 ): Promise<readonly number[]> {
   const enough = new AbortController();
   const taken: number[] = [];
   let from: number | null = null;
   const begun = performance.now();
   const run = rehearsalOn(device, job, {
-    ...{ memory, mostSteps: trial.steps, signal: enough.signal },
+    ...{ memory, mostSteps: trial.steps },
+    signal: signal ? AbortSignal.any([signal, enough.signal]) : enough.signal,
     onPart: (_, part) => {
       const now = performance.now();
       if (from !== null && part === 'step') taken.push((now - from) / 1000);
@@ -77,7 +83,7 @@ async function takenSeconds(
   try {
     await rehearseTraining(run, { job, stage: 'train', plan: job.training });
   } catch (error) {
-    if (!enough.signal.aborted) throw error;
+    if (!enough.signal.aborted || signal?.aborted) throw error;
   }
   return taken;
 }

@@ -15,6 +15,8 @@ export interface OptionGroup<O> {
   valuesOf(raw: RawValues): O;
   /** The value that excludes this one: on the command line it wins over this one in a file. */
   rivalOf(name: string): string | undefined;
+  /** The flag of an option by the name that errors have for it, as `--grad-accum`. */
+  flagOf(name: string): string | undefined;
 }
 
 /** What every command works with. */
@@ -93,6 +95,7 @@ export interface DefinedCommand {
   readonly notes: string;
   readonly examples: readonly string[];
   rivalOf(name: string): string | undefined;
+  flagOf(name: string): string | undefined;
   run(raw: RawValues, args: readonly string[], tools: CommandTools): Promise<CommandResult>;
 }
 
@@ -128,6 +131,7 @@ export function defineCommand<
     notes,
     examples,
     rivalOf: (name) => options?.rivalOf(name),
+    flagOf: (name) => options?.flagOf(name),
     run: (raw, [first, second], tools) =>
       definition.run({
         ...tools,

@@ -41,9 +41,17 @@ export async function runCommand(
   } catch (thrown) {
     progress.stop();
     const { error, code } = endingOf(firstError(thrown), { abort, by: stop.by });
-    process.stderr.write(`${told(describeError(error))}\n`);
+    process.stderr.write(`${told(withFlag(describeError(error), defined))}\n`);
     process.exitCode = code;
   }
+}
+
+/** Libraries name an option as they know it: who typed its flag is told that, too. */
+function withFlag(description: string, { flagOf }: DefinedCommand): string {
+  return description.replace(/^(error: [A-Z_]+: option (\w+)):/, (whole, head, name) => {
+    const flag = flagOf(String(name));
+    return flag === undefined ? whole : `${String(head)} (${flag}):`;
+  });
 }
 
 /** Shows the document to machines, the text to people. */

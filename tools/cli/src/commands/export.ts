@@ -1,5 +1,11 @@
 import { basename, dirname, join, resolve } from 'node:path';
-import { readAdapter, settleOutput, writeFileAtomic, writeGgufAdapter } from '@emloc/checkpoint';
+import {
+  findOutputFile,
+  readAdapter,
+  settleOutput,
+  writeFileAtomic,
+  writeGgufAdapter,
+} from '@emloc/checkpoint';
 
 import { defineCommand } from '../command/define-command.js';
 import { choiceFlag, requiredFlag, textFlag } from '../command/flag.js';
@@ -22,8 +28,9 @@ export const command = defineCommand({
     'export ./my-adapter --model ./base --out my-adapter.gguf --ollama-base qwen2.5:0.5b',
   ],
   run: async ({ argument, values, progress, signal }) => {
-    const [adapter, out] = [resolve(argument), resolve(values.out)];
-    const modelfile = modelfileOf(values.ollamaBase, out);
+    const adapter = resolve(argument);
+    const out = await findOutputFile(values.out);
+    const modelfile = await modelfileOf(values.ollamaBase, out);
     await settleOutput(adapter);
     const model = await modelFolder(values.model, { progress, signal });
     const lora = await readAdapter(adapter, { base: model });
@@ -37,15 +44,15 @@ export const command = defineCommand({
 });
 
 /** What Ollama makes a model of; null: it is not asked for. @throws UsageError */
-function modelfileOf(
+async function modelfileOf(
   base: string | undefined,
   out: string,
-): { readonly path: string; readonly text: string } | null {
+): Promise<{ readonly path: string; readonly text: string } | null> {
   if (base === undefined) return null;
   if (!/^[\w.:/-]{1,200}$/.test(base))
     throw new UsageError('--ollama-base: a name as Ollama has them is expected, NAME or NAME:TAG');
   return {
-    path: join(dirname(out), 'Modelfile'),
+    path: await findOutputFile(join(dirname(out), 'Modelfile')),
     text: `FROM ${base}\nADAPTER ./${basename(out)}\n`,
   };
 }

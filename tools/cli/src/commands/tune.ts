@@ -1,3 +1,4 @@
+import { findPlace } from '@emloc/checkpoint';
 import { openDatasetThread } from '@emloc/dataset';
 import { ImagePool } from '@emloc/images';
 import { assertOutputFree, findDoneJob, resolveTuneOptions, tune } from '@emloc/pipeline';
@@ -35,6 +36,8 @@ export const command = defineCommand({
     const [mode, { overwrite, checkpointSteps }] = [startMode(values), values];
     const target = targetOf(values);
     await assertOutputFree(given.out, { mode, overwrite });
+    const curvesPlace =
+      values.tensorboard === undefined ? null : await findPlace(values.tensorboard);
     const options = await withModelFolder(given, { progress, signal });
     const done =
       mode === 'resume' && !overwrite
@@ -44,7 +47,7 @@ export const command = defineCommand({
       const text = `job ${done.job} is done: its adapter is in ${done.adapter}`;
       return { document: done, text };
     }
-    using curves = values.tensorboard === undefined ? null : new EventFiles(values.tensorboard);
+    using curves = curvesPlace && new EventFiles(curvesPlace.folder);
     let counted: Counted = 'tokens';
     const observer: typeof progress.observe = (event) => {
       if (event.type === 'prepared') counted = countedBy(event.report);

@@ -194,5 +194,9 @@ export function tableOptions<C extends OptionCommand, R extends keyof OptionsOf<
       .map(({ flag }) => flag),
     valuesOf: (raw) => optionValues(command, raw) as Given<C, R>,
     rivalOf,
+    flagOf: (name) =>
+      optionsFor(command)
+        .find((spec) => spec.name === name)
+        ?.flag.replace(/ .*/, ''),
   };
 }

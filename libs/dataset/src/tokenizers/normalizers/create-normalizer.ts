@@ -3,6 +3,7 @@ import { CodePointSet, oldMarks, whiteSpace } from '@emloc/patterns/unicode';
 import { AlignedTextBuilder } from '../aligned-text.js';
 import { toByteCharacters } from '../byte-characters.js';
 import type { JsonPart } from '../json.js';
+import { mostNormalizers, stepsOf } from '../steps-of.js';
 import { textPattern } from '../text-pattern.js';
 import { lowercase, sequence, without } from './basic.js';
 import { bertNormalizer } from './bert.js';
@@ -18,7 +19,7 @@ export function createNormalizer(part: JsonPart): Normalizer {
   const type = part.get('type').text;
   switch (type) {
     case 'Sequence':
-      return sequence(part.get('normalizers').items.map(createNormalizer));
+      return sequence(stepsOf(part, 'normalizers', mostNormalizers).map(createNormalizer));
     case 'NFC':
     case 'NFD':
     case 'NFKC':

@@ -3,6 +3,7 @@ import { joinedWordCharacters, numeric, oldPunctuation, whiteSpace } from '@emlo
 import type { AlignedText } from '../aligned-text.js';
 import { quote } from '../errors.js';
 import type { JsonPart } from '../json.js';
+import { stepsOf } from '../steps-of.js';
 import { literalPattern, nodePattern, textPattern, type TextPattern } from '../text-pattern.js';
 import { byteLevelSplit, toBytes } from './byte-level.js';
 import { metaspace, metaspaceOptions } from './metaspace.js';
@@ -23,7 +24,7 @@ export interface PreTokenization {
 
 /** @throws TokenizerError */
 export function createPreTokenizer(part: JsonPart): PreTokenization {
-  const stages = part.isAbsent ? [] : flatten(part);
+  const stages = part.isAbsent ? [] : stepsOf(part, 'pretokenizers');
   const endsInBytes = stages.at(-1)?.get('type').value === 'ByteLevel';
   const last = stages.length - 1;
   const steps = stages.flatMap((stage, i) =>
@@ -32,12 +33,6 @@ export function createPreTokenizer(part: JsonPart): PreTokenization {
       : [byteLevelSplit(stage), ...(i === last ? [] : [toBytes])],
   );
   return { split: inSequence(steps), endsInBytes };
-}
-
-function flatten(part: JsonPart): JsonPart[] {
-  return part.get('type').value === 'Sequence'
-    ? part.get('pretokenizers').items.flatMap(flatten)
-    : [part];
 }
 
 function createStage(part: JsonPart): PreTokenizer {
