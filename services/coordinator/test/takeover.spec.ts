@@ -5,6 +5,7 @@ import {
   eventsOf,
   isGapless,
   jobRequest,
+  shortLease,
   startDeployment,
   type Deployment,
   type RunningCoordinator,
@@ -32,8 +33,8 @@ const trainingStarted = (): boolean =>
 
 test('when the leader is killed another goes on from the finished stages, and no event is lost or doubled', async () => {
   holdFirstTraining();
-  const first = await deployment.start();
-  const second = await deployment.start();
+  const first = await deployment.start(shortLease);
+  const second = await deployment.start(shortLease);
   const { name } = await second.jobs.createJob(jobRequest(deployment));
   await until(trainingStarted, 'training');
   const watched = eventsOf(second.jobs, name);
@@ -90,7 +91,7 @@ test('a job that is cancelled at another coordinator than the leader is cancelle
 
 test('a restart of the NATS server in mid-job costs no job and no event', async () => {
   holdFirstTraining();
-  const coordinator = await deployment.start();
+  const coordinator = await deployment.start(shortLease);
   const { name } = await coordinator.jobs.createJob(jobRequest(deployment));
   await until(trainingStarted, 'training');
   const watched = eventsOf(coordinator.jobs, name);
