@@ -118,7 +118,7 @@ async function startOne({
     'model-roots': join(folder, 'models'),
     'data-roots': join(folder, 'data'),
     // On a busy machine a short lease goes from one to another, and work is done again and again.
-    'lease-ttl': '60s',
+    'lease-ttl': '12s',
     ...given,
   });
   const access = { servers: [natsServer.url] };
