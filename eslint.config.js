@@ -56,6 +56,7 @@ const hotFiles = [
   'libs/dataset/src/tokenizers/int32-list.ts',
   'libs/dataset/src/tokenizers/models/{bpe,{key,run}-queue,merge-table,pair-filter}.ts',
   'libs/dataset/src/tokenizers/models/{symbols,unigram,unit-trie}.ts',
+  'libs/device-conformance/src/{fixture,gradient}.ts',
   'libs/device-conformance/src/reference/*.ts',
   'libs/device-cpu/src/{checks,convert,gains,sequence-sums,sums}.ts',
   'libs/device-cpu/src/{kernels,portable}/*.ts',

@@ -32,6 +32,7 @@ export default {
   },
   // For every test and hook: a guard against waiting for ever, on a busy machine, too.
   testTimeout: 600_000,
-  // Modules of a suite that ended stay in memory; a worker that holds much is started anew.
-  workerIdleMemoryLimit: '1GB',
+  // Modules of a suite that ended stay in memory; a worker that holds much of the machine's is
+  // started anew, and loads what suites share again.
+  workerIdleMemoryLimit: '12%',
 };

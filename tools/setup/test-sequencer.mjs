@@ -48,9 +48,15 @@ function startsOf(tests, unknownMs) {
   });
 }
 
-/** Whether a file of tests starts whole programs; goldens do not. @param {string} path */
+/**
+ * Whether a file of tests starts whole programs: those of tools but goldens, of services those of
+ * their processes.
+ * @param {string} path
+ */
 export function startsPrograms(path) {
-  return /[\\/]((tools|services)[\\/](?!goldens[\\/])[^\\/]+[\\/]test[\\/]|kernels\.spec\.ts$)/.test(
-    path,
-  );
+  return [
+    /[\\/]tools[\\/](?!goldens[\\/])[^\\/]+[\\/]test[\\/]/,
+    /[\\/]services[\\/][^\\/]+[\\/]test[\\/]processes\.spec\.ts$/,
+    /[\\/]kernels\.spec\.ts$/,
+  ].some((pattern) => pattern.test(path));
 }

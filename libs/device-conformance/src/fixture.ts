@@ -48,9 +48,10 @@ export class Fixture {
     shape: readonly number[],
     { scale = 1, dtype = this.compute }: { scale?: number; dtype?: DType } = {},
   ): Float64Array {
-    return Float64Array.from({ length: elementCount(shape) }, () =>
-      rounded(scale * (2 * this.random() - 1), dtype),
-    );
+    const values = new Float64Array(elementCount(shape));
+    for (let i = 0; i < values.length; i += 1)
+      values[i] = rounded(scale * (2 * this.random() - 1), dtype);
+    return values;
   }
 
   /** Distinct random integers, or with repetition, in [0, limit). */
@@ -79,7 +80,7 @@ export class Fixture {
     const width = elementCount(rest);
     const padding = dtype === 'int32' ? -1 : Number.NaN;
     const padded = new Float64Array((before + rows + after) * width).fill(padding);
-    padded.set(Array.from(values), before * width);
+    padded.set(values, before * width);
     return this.#upload(padded, [before + rows + after, ...rest], dtype).rows(
       before,
       before + rows,
@@ -126,17 +127,14 @@ export class Fixture {
   ): Promise<void> {
     const actual = await this.read(tensor);
     assert.equal(actual.length, expected.length, `${name}: elements`);
-    const largest = Array.from(expected).reduce(
-      (most, value) => Math.max(most, Math.abs(value)),
-      0,
-    );
     const limit =
-      this.tolerance[asDType === 'int32' ? 'float32' : asDType] * Math.max(largest, 1e-30);
-    actual.forEach((value, i) => {
-      const difference = Math.abs(value - at(expected, i));
-      if (!(difference <= limit))
-        assert.fail(`${name}[${i}] is ${value}, expected ${expected[i]} within ${limit}`);
-    });
+      this.tolerance[asDType === 'int32' ? 'float32' : asDType] *
+      Math.max(largestMagnitude(expected), 1e-30);
+    for (let i = 0; i < actual.length; i += 1) {
+      const [value, wanted] = [actual[i] as number, expected[i] as number];
+      if (!(Math.abs(value - wanted) <= limit))
+        assert.fail(`${name}[${i}] is ${value}, expected ${wanted} within ${limit}`);
+    }
   }
 
   async assertEqual(tensor: Tensor, expected: ArrayLike<number>, name: string): Promise<void> {
@@ -160,4 +158,12 @@ export class Fixture {
     this.#owned.push(tensor);
     return tensor;
   }
+}
+
+/** NaN where one of the values is, which no difference is within. */
+function largestMagnitude(values: ArrayLike<number>): number {
+  let largest = 0;
+  for (let i = 0; i < values.length; i += 1)
+    largest = Math.max(largest, Math.abs(values[i] as number));
+  return largest;
 }

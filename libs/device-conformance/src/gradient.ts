@@ -1,4 +1,4 @@
-import { at } from '@emloc/checked';
+import assert from 'node:assert/strict';
 
 /** Gradient of a scalar function by central differences; `x` is as it was afterwards. */
 export function numericGradient(x: Float64Array, f: () => number): Float64Array {
@@ -15,5 +15,8 @@ export function numericGradient(x: Float64Array, f: () => number): Float64Array 
 
 /** Σ a · b: the scalar whose gradient a backward kernel gives when it is handed b as dOut. */
 export function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  return Array.from(a).reduce((sum, value, i) => sum + value * at(b, i), 0);
+  assert.equal(a.length, b.length);
+  let sum = 0;
+  for (let i = 0; i < a.length; i += 1) sum += (a[i] as number) * (b[i] as number);
+  return sum;
 }

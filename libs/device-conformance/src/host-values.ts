@@ -35,13 +35,13 @@ export function hostArray(values: ArrayLike<number>, dtype: HostDType): HostArra
 function elementsFor(values: ArrayLike<number>, dtype: HostDType) {
   switch (dtype) {
     case 'float32':
-      return Float32Array.from(values);
+      return new Float32Array(values);
     case 'float64':
-      return Float64Array.from(values);
+      return new Float64Array(values);
     case 'int32':
-      return Int32Array.from(values);
+      return new Int32Array(values);
     case 'float16':
-      return Uint16Array.from(values);
+      return new Uint16Array(values);
     case 'bfloat16':
       return Uint16Array.from(values, toBfloat16Bits);
   }

@@ -11,10 +11,11 @@ const { status: nvccStatus, stdout: nvccVersion } = spawnSync('nvcc', ['--versio
   encoding: 'utf8',
 });
 const hasNvcc = nvccStatus === 0;
-/** What nvcc said of sources that compiled: the same sources and options need no second time. */
-const reports = createKernelCache(
-  fileURLToPath(new URL('../../../node_modules/.cache/emloc-nvcc-reports/', import.meta.url)),
-);
+/**
+ * What nvcc said of sources that compiled: the same sources and options need no second time, nor in
+ * another clone. Beside the kernels that are compiled on this machine.
+ */
+const reports = createKernelCache(join(kernelCacheFolder(), '..', 'nvcc-reports'));
 /** Hopper's front end sees code of its own; the others' differ in machine code alone. */
 const architectures = ['arch=compute_80,code=[sm_80,sm_89,sm_120]', 'arch=compute_90a,code=sm_90a'];
 /** For what takes long to compile: the oldest card and a large one; for its variants the latter. */

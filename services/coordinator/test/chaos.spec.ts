@@ -6,6 +6,7 @@ import {
   eventsOf,
   isGapless,
   jobRequest,
+  shortLease,
   startDeployment,
   type Deployment,
   type RunningCoordinator,
@@ -32,8 +33,8 @@ test.each(Array.from({ length: rounds }, (_, round) => round))('round %i', async
       }
     };
   }
-  let one: RunningCoordinator = await deployment.start();
-  let two: RunningCoordinator = await deployment.start({ 'max-running': '2' });
+  let one: RunningCoordinator = await deployment.start(shortLease);
+  let two: RunningCoordinator = await deployment.start({ ...shortLease, 'max-running': '2' });
   const names: string[] = [];
   for (let count = 0; count < 4; count += 1)
     names.push((await two.jobs.createJob(jobRequest(deployment))).name);
@@ -42,11 +43,11 @@ test.each(Array.from({ length: rounds }, (_, round) => round))('round %i', async
     switch (random(4)) {
       case 0:
         await one.kill();
-        one = await deployment.start();
+        one = await deployment.start(shortLease);
         break;
       case 1:
         await two.kill();
-        two = await deployment.start({ 'max-running': '2' });
+        two = await deployment.start({ ...shortLease, 'max-running': '2' });
         break;
       case 2:
         await deployment.nats.kill();

@@ -22,7 +22,7 @@ describe('sideBySide', () => {
   });
 
   it('takes programs to be slow as long as no times are known', () => {
-    const programs = ['/r/tools/x/test/a.spec.ts', '/r/services/x/test/b.spec.ts'];
+    const programs = ['/r/tools/x/test/a.spec.ts', '/r/tools/y/test/b.spec.ts'];
     const others = Array.from({ length: 10 }, (_, index) => `/r/libs/x/${index}.spec.ts`);
     const order = orderOf([...others, ...programs].map((path) => [path, undefined] as const));
     expect(order).toEqual([programs[0], ...others.slice(0, 8), programs[1], ...others.slice(8)]);
@@ -33,6 +33,7 @@ describe('startsPrograms', () => {
   it.each([
     ['/repo/tools/soak/test/chaos.spec.ts', true],
     ['/repo/services/trainer/test/processes.spec.ts', true],
+    ['/repo/services/coordinator/test/watching.spec.ts', false],
     ['C:\\repo\\tools\\cli\\test\\serve.spec.ts', true],
     ['/repo/libs/device-cuda/src/kernels.spec.ts', true],
     ['/repo/tools/cli/src/flags.spec.ts', false],

@@ -47,13 +47,13 @@ function queries(shape: AttentionShape): Query[] {
   for (const length of lengths) {
     const begin = lastOnly === true ? first + length - 1 : first;
     for (let row = begin; row < first + length; row += 1) {
+      const positions: number[] = [];
+      for (let key = 0; key < length; key += 1)
+        if (attends(mask, row - first, key)) positions.push(key);
+      const distances = positions.map((key) => key - (row - first));
       for (let head = 0; head < heads; head += 1) {
         const keyHead = Math.floor(head / (heads / kvHeads));
-        const positions = Array.from({ length }, (_, i) => i).filter((key) =>
-          attends(mask, row - first, key),
-        );
         const keys = positions.map((key) => ((first + key) * kvHeads + keyHead) * headLength);
-        const distances = positions.map((key) => key - (row - first));
         result.push({ row, head, start: (row * heads + head) * headLength, keys, distances });
       }
     }
