@@ -17,7 +17,9 @@ const minimumCapability = 80;
  * Whether float64 has half the rate of float32 or more: cards of data centers (CUDA C++ Programming
  * Guide, throughput of native arithmetic instructions).
  */
-export function hasFastFloat64({ computeCapability }: Pick<CudaCard, 'computeCapability'>): boolean {
+export function hasFastFloat64({
+  computeCapability,
+}: Pick<CudaCard, 'computeCapability'>): boolean {
   return [80, 90, 100].includes(computeCapability);
 }
 

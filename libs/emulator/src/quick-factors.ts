@@ -19,8 +19,8 @@ export interface QuickOptions {
 }
 
 /**
- * U and V of a problem in its scope's dtype, or null where their error is above the tolerance: of the
- * best there is, which is known from traces alone (`missedTolerance`).
+ * U and V of a problem in its scope's dtype, or null where their error is above the tolerance: of
+ * the best there is, which is known from traces alone (`missedTolerance`).
  */
 export async function solveQuickly(
   problem: WeightProblem,

@@ -72,7 +72,7 @@ function ownMilliseconds(n: number): number {
 }
 
 /** Two, and what products and Cholesky factors of as many columns take beside them. */
-const eigenproblemsOfIteration = 4.5;
+const eigenproblemsOfIteration = 3.8;
 
 /** What one operation of a factorisation costs, in operations of products. */
 const factorizationCost = 8;

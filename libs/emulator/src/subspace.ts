@@ -46,7 +46,7 @@ const limits = {
   float64: { amplification: 1e13, edge: 1e-13 },
 };
 
-/** Columns of the subspace: a quarter more than the rank, at least 16 and at most 160, in eights. */
+/** Columns of the subspace: a quarter more than the rank, but 16 to 160, in eights. */
 export function subspaceColumns(rank: number, side: number): number {
   const more = Math.min(160, Math.max(16, rank / 4));
   return Math.min(side, Math.ceil((rank + more) / 8) * 8);
@@ -173,7 +173,7 @@ async function renewBasis(scope: PieceScope, pencil: Pencil, memory: Memory): Pr
 }
 
 /**
- * Σ over the top Ritz pairs, which are in the spares, of ρ² / (θ − θ_m), or of ρ where that is less:
+ * Σ over the top Ritz pairs, which are in the spares, of ρ² / (θ − θ_m), or of ρ if that is less:
  * how far below its λ a θ is, with ρ the norm of its residual S N x − θ x and θ_m the smallest of
  * all (Saad, 3.2.2). The image is overwritten.
  */

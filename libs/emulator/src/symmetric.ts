@@ -179,7 +179,7 @@ export function shiftDiagonal(scope: PieceScope, a: Tensor, shift: number): void
   scope.free(ones, row);
 }
 
-/** out[i, j] = x[i, j] scales[i] (along rows), or scales[j] (along columns); out is x by default. */
+/** out[i, j] = x[i, j] scales[i] (along rows), or scales[j] (along columns). Default out: x. */
 export function scaleAlong(
   scope: PieceScope,
   {

@@ -1,13 +1,7 @@
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { at } from '@emloc/checked';
-import {
-  Device,
-  factorizationNames,
-  MemoryBudget,
-  type Backend,
-  type Tensor,
-} from '@emloc/device';
+import { Device, factorizationNames, MemoryBudget, type Backend, type Tensor } from '@emloc/device';
 import { cudaProfile } from '@emloc/device-cuda';
 import { createNullBackend, type NullBackend } from '@emloc/device-null';
 import { emulatorRank, factorize, type LayerStatistic } from '@emloc/emulator';
@@ -135,10 +129,7 @@ function productsOf({ work }: NullBackend): string {
 }
 
 function factorizationsOf({ work }: NullBackend, choice: Choice): string {
-  const flops = factorizationNames.reduce(
-    (sum, name) => sum + (work.get(name)?.flops ?? 0),
-    0,
-  );
+  const flops = factorizationNames.reduce((sum, name) => sum + (work.get(name)?.flops ?? 0), 0);
   return `${tera(flops)} ${choice === 'exact' ? 'float64' : 'float32'}`;
 }
 

@@ -1,4 +1,4 @@
-/** Each row y of `x` (rows, n) becomes y L⁻ᵀ by forward substitution, `l` (n, n) lower triangular. */
+/** Rows y of `x` (rows, n) become y L⁻ᵀ by forward substitution, `l` (n, n) lower triangular. */
 export function portableSolveTriangular(x: Float64Array, l: Float64Array, n: number): void {
   for (let row = 0; row < x.length; row += n) {
     for (let i = 0; i < n; i += 1) {

@@ -7,12 +7,18 @@ import { rehearseTraining } from './fit-memory.js';
 import { createNullRun, rehearsalOn } from './null-run.js';
 import { StageWork } from './stage-work.js';
 
-/** Steps that are tried, in so many seconds; the first of them also warm up. */
-const trial = { steps: 16, seconds: 1.5, warmSteps: 3 };
+/** Steps that are tried, in so many seconds or a few more; the first of them also warm up. */
+const trial = { steps: 16, seconds: 2.5, warmSteps: 2, least: 5 };
 /** Kernels alone say what longer steps take: little of it is anything else. */
 const longestStepSeconds = 1;
 /** A ratio beyond is none of what steps take beside their kernels. */
 const largestShare = 3;
+
+interface TrialHost {
+  readonly signal?: AbortSignal;
+  /** A clock in seconds. */
+  now?(): number;
+}
 
 /**
  * Rates by which a training step takes as long as it does: some steps of the job, without weights,
@@ -24,17 +30,17 @@ const largestShare = 3;
 export async function withTrialSteps(
   device: Device,
   job: Job,
-  { rates, signal }: { readonly rates: DeviceRates; readonly signal?: AbortSignal },
+  { rates, ...host }: { readonly rates: DeviceRates } & TrialHost,
 ): Promise<DeviceRates> {
   if (device.profile.overlapsCopies || job.task.sources(job).length > 0) return rates;
   const memory = { ...leanMemoryPlan, train: { pagerBytes: Infinity, keptBlocks: 0 } };
-  const planned = await plannedSeconds(device, job, { rates, memory, signal });
-  if (!((planned[0] ?? 0) > 0) || at(planned, 0) > longestStepSeconds) return rates;
-  const taken = await takenSeconds(device, job, { memory, signal });
+  const planned = await plannedSeconds(device, job, { rates, memory, ...host });
+  const first = planned.at(0) ?? 0;
+  if (first === 0 || first > longestStepSeconds) return rates;
+  const taken = await takenSeconds(device, job, { memory, ...host });
   const shares = taken.map((seconds, index) => seconds / at(planned, index)).slice(trial.warmSteps);
   if (shares.length === 0) return rates;
   const share = Math.min(largestShare, Math.max(1 / largestShare, medianOf(shares)));
-  process.stderr.write(`share ${share} of ${shares.map((s) => s.toFixed(2)).join(" ")}\n`);
   return scaled(rates, share);
 }
 
@@ -59,24 +65,28 @@ async function plannedSeconds(
   return work.stepSeconds('train', rates, false);
 }
 
+function secondsNow(): number {
+  return performance.now() / 1000;
+}
+
 /** What each step after the first takes, as many as there is time for. */
 async function takenSeconds(
   device: Device,
   job: Job,
-  { memory, signal }: { readonly memory: MemoryPlan; readonly signal?: AbortSignal },
+  { memory, signal, now = secondsNow }: { readonly memory: MemoryPlan } & TrialHost,
 ): Promise<readonly number[]> {
   const enough = new AbortController();
   const taken: number[] = [];
   let from: number | null = null;
-  const begun = performance.now();
+  const begun = now();
   const run = rehearsalOn(device, job, {
     ...{ memory, mostSteps: trial.steps },
     signal: signal ? AbortSignal.any([signal, enough.signal]) : enough.signal,
     onPart: (_, part) => {
-      const now = performance.now();
-      if (from !== null && part === 'step') taken.push((now - from) / 1000);
-      from = now;
-      const isLate = now - begun > 1000 * trial.seconds && taken.length > trial.warmSteps;
+      const time = now();
+      if (from !== null && part === 'step') taken.push(time - from);
+      from = time;
+      const isLate = time - begun > trial.seconds && taken.length >= trial.warmSteps + trial.least;
       if (isLate || taken.length === trial.steps - 1) enough.abort();
     },
   });
