@@ -18,7 +18,10 @@ export class StageError extends Error {
   }
 }
 
-/** Says that NATS did not answer, or has no space, where that is what the kit gave up on; anything else as it is. */
+/**
+ * Says that NATS did not answer, or has no space, where that is what the kit gave up on; anything
+ * else as it is.
+ */
 export function orUnavailable(error: unknown): unknown {
   if (!isTransient(error)) return error;
   return new StageError(
