@@ -117,7 +117,9 @@ async function soak(options: SoakOptions | null): Promise<number> {
   }
 }
 
-const endedWell = (): { readonly isWell: boolean } => ({ isWell: true });
+function endedWell(): { readonly isWell: boolean } {
+  return { isWell: true };
+}
 
 /** What no round is to blame for. */
 function endedBadly(error: unknown): { readonly isWell: boolean } {

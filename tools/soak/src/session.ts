@@ -82,7 +82,10 @@ class SoakSession implements Session {
   async close(): Promise<void> {
     this.#closing.abort(new Error('the soak is over'));
     await Promise.allSettled(this.#starting);
-    await Promise.all([...this.#beds.values()].map(({ bed }) => bed.close()));
+    const closing = [...this.#beds.values()].map(({ bed }) => bed.close());
+    // The failure of one leaves none of the others running.
+    await Promise.allSettled(closing);
+    await Promise.all(closing);
   }
 
   async #open(kind: BedKind): Promise<OpenBed> {
