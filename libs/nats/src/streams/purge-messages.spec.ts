@@ -33,12 +33,15 @@ afterAll(async () => {
   rmSync(storeDir, { recursive: true, force: true });
 });
 
-/** What the server takes for stored, and what is. */
-async function countedAndStored(): Promise<{ counted: number; stored: number }> {
+/** What the server takes for stored, and what is; consumers that are left. */
+async function countedAndStored() {
   const manager = await jetstreamManager(nats);
-  let stored = 0;
-  for await (const { state } of manager.streams.list()) stored += state.bytes;
-  return { counted: (await manager.getAccountInfo()).storage, stored };
+  let [stored, consumers] = [0, 0];
+  for await (const { state } of manager.streams.list()) {
+    stored += state.bytes;
+    consumers += state.consumer_count;
+  }
+  return { counted: (await manager.getAccountInfo()).storage, stored, consumers };
 }
 
 test('what was removed is not counted as stored: a small store takes any number of objects, one after the other', async () => {
@@ -50,7 +53,7 @@ test('what was removed is not counted as stored: a small store takes any number 
     );
     await bucket.delete(`part ${count}`);
   }
-  expect(await countedAndStored()).toEqual({ counted: 0, stored: 0 });
+  expect(await countedAndStored()).toEqual({ counted: 0, stored: 0, consumers: 0 });
 });
 
 test('nor are the events of a topic, and records', async () => {

@@ -92,7 +92,7 @@ async function sequencesOf(
     }
     return sequences;
   } finally {
-    void manager.consumers.delete(stream, name).catch(() => undefined);
+    await manager.consumers.delete(stream, name).catch(() => undefined);
   }
 }
 
