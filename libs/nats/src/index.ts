@@ -6,7 +6,7 @@ export {
   type NatsAuth,
   type NatsTls,
 } from './connection/access.js';
-export { isTransient } from './connection/retry.js';
+export { isStorageFull, isTransient } from './connection/retry.js';
 export type { Lane } from './connection/lane.js';
 export { openLane } from './connection/socket-lane.js';
 export { forgetNatsPorts, readNatsPorts } from './server/ports-file.js';

@@ -1,8 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { constants, getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import process from 'node:process';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { resolveTuneOptions } from '@emloc/pipeline';
+import { until } from '@emloc/time/testing';
 import { build } from 'esbuild';
 
 import type { Engine } from '../src/outcome/engine.js';
@@ -58,6 +60,26 @@ test('a pattern that takes for ever ends, named by its field, while other work g
     });
   expect(others).toMatchObject({ status: 'fulfilled', value: [{}, {}, {}] });
 });
+
+(process.platform === 'linux' ? test : test.skip)(
+  'a pattern that takes long leaves the processor to others before it ends',
+  async () => {
+    const low = (): number[] =>
+      readdirSync('/proc/self/task')
+        .map(Number)
+        .filter((thread) => getPriority(thread) === constants.priority.PRIORITY_LOW);
+    // Those of ended work may not be gone yet.
+    const [before, gone] = [low(), new AbortController()];
+    const stuck = engine.inspect(optionsOf('pattern without end'), gone.signal);
+    await until(
+      () => low().some((thread) => !before.includes(thread)),
+      'a thread has the lowest priority',
+    );
+    gone.abort(new Error('seen'));
+    await expect(stuck).rejects.toThrow('seen');
+    expect(getPriority()).toBe(constants.priority.PRIORITY_NORMAL);
+  },
+);
 
 test('work whose caller has gone ends with its thread', async () => {
   const gone = new AbortController();

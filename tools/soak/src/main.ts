@@ -6,9 +6,9 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { get } from '@emloc/checked';
 
+import type { RoundOutcome } from './outcome.js';
 import { parseKinds, planRounds, roundKinds, type RoundKind } from './plan/rounds.js';
 import { outcomeLine, summary } from './report.js';
-import type { RoundOutcome } from './run.js';
 import { openSession, type Session } from './session.js';
 
 const help = `usage: npm run soak -- [--minutes 10] [--seed 1] [--kinds KIND,KIND] [--rounds N] [--from 0] [--accepted-within 2] [--log-level info]
@@ -33,6 +33,9 @@ const { values } = parseArgs({
   },
 });
 
+/** Exit codes above it tell of a signal. */
+const stopped = 128;
+
 interface SoakOptions {
   readonly minutes: number;
   readonly seed: number;
@@ -43,7 +46,11 @@ interface SoakOptions {
 }
 
 if (values.help) process.stdout.write(help);
-else process.exitCode = await soak(readOptions());
+else {
+  process.exitCode = await soak(readOptions());
+  // What was given up waits for what is gone.
+  if (process.exitCode > stopped) process.exit();
+}
 
 /** Null: they are wrong, and that is said. */
 function readOptions(): SoakOptions | null {
@@ -69,45 +76,61 @@ function readOptions(): SoakOptions | null {
 
 async function soak(options: SoakOptions | null): Promise<number> {
   if (!options) return 2;
+  const stop = new AbortController();
+  const signalled = new Promise<NodeJS.Signals>((resolve) => {
+    for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, resolve);
+  });
+  void signalled.then(() => stop.abort());
   const dist = join(dirname(fileURLToPath(import.meta.url)), '..');
   const paths = { root: join(dist, '..'), dist, work: mkdtempSync(join(tmpdir(), 'emloc-soak-')) };
   const [warm, rounds]: [RoundOutcome[], RoundOutcome[]] = [[], []];
-  const session = await openSession(paths, {
-    logLevel: values['log-level'],
-    acceptedWithinMs: options.acceptedWithinMs,
-    onWarm: (outcome) => {
-      process.stdout.write(`${outcome.plan.bed}, ${outcome.plan.job}: ${outcomeLine(outcome)}\n`);
-      warm.push(outcome);
-    },
-  });
-  const stopped = new Promise<NodeJS.Signals>((resolve) => {
-    for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, resolve);
-  });
   try {
-    const running = runAll(session, options, (outcome) => {
-      rounds.push(outcome);
-      report(session, { outcome, options, root: paths.root });
+    const session = await openSession(paths, {
+      logLevel: values['log-level'],
+      acceptedWithinMs: options.acceptedWithinMs,
+      onWarm: (outcome) => {
+        if (stop.signal.aborted) return;
+        warm.push(outcome);
+        report(session, outcome, { options, root: paths.root, isWarm: true });
+      },
     });
-    // Where it is stopped, the round that runs is left alone.
-    const signal = await Promise.race([running, stopped]);
-    const courses = session.courses();
-    process.stdout.write(`\n${summary({ warm, rounds, courses })}\n`);
-    if (signal) {
-      running.catch(() => 'its deployment is gone');
-      process.stderr.write(`soak: ended by ${signal}\n`);
-      return 128 + constants.signals[signal];
+    try {
+      const running = runAll(session, options, stop.signal, (outcome) => {
+        rounds.push(outcome);
+        report(session, outcome, { options, root: paths.root, isWarm: false });
+      });
+      // Where it is stopped, the round that runs is left alone.
+      const end = await Promise.race([running.then(endedWell, endedBadly), signalled]);
+      const courses = session.courses();
+      process.stdout.write(`\n${summary({ warm, rounds, courses })}\n`);
+      if (typeof end === 'string') {
+        process.stderr.write(`soak: ended by ${end}\n`);
+        return stopped + constants.signals[end];
+      }
+      const isRight = [...warm, ...rounds].every(({ problems }) => problems.length === 0);
+      return end.isWell && isRight && courses.every(({ isFlat }) => isFlat !== false) ? 0 : 1;
+    } finally {
+      await session.close();
     }
-    const isRight = [...warm, ...rounds].every(({ problems }) => problems.length === 0);
-    return isRight && courses.every(({ isFlat }) => isFlat !== false) ? 0 : 1;
   } finally {
-    await session.close();
     rmSync(paths.work, { recursive: true, force: true });
   }
+}
+
+function endedWell(): { readonly isWell: boolean } {
+  return { isWell: true };
+}
+
+/** What no round is to blame for. */
+function endedBadly(error: unknown): { readonly isWell: boolean } {
+  process.stderr.write(`soak: ${error instanceof Error ? error.stack : String(error)}\n`);
+  return { isWell: false };
 }
 
 async function runAll(
   session: Session,
   { minutes, seed, kinds, rounds, from }: SoakOptions,
+  stop: AbortSignal,
   onEnd: (outcome: RoundOutcome) => void,
 ): Promise<void> {
   const endMs = performance.now() + minutes * 60_000;
@@ -117,26 +140,41 @@ async function runAll(
     const own = get(left, plan.kind);
     if (own === 0) continue;
     left.set(plan.kind, own - 1);
-    onEnd(await session.run(plan));
+    const outcome = await session.run(plan);
+    if (stop.aborted) return;
+    onEnd(outcome);
   }
+}
+
+interface ReportOptions {
+  readonly options: SoakOptions;
+  readonly root: string;
+  /** Nothing was to happen, so that there is nothing to run again by itself. */
+  readonly isWarm: boolean;
 }
 
 function report(
   session: Session,
-  { outcome, options, root }: { outcome: RoundOutcome; options: SoakOptions; root: string },
+  outcome: RoundOutcome,
+  { options, root, isWarm }: ReportOptions,
 ): void {
-  process.stdout.write(`${outcomeLine(outcome)}\n`);
   const { plan, problems, events } = outcome;
+  process.stdout.write(`${isWarm ? `${plan.bed}, ${plan.job}: ` : ''}${outcomeLine(outcome)}\n`);
   if (problems.length === 0) return;
   const folder = join(root, 'out', 'soak');
   mkdirSync(folder, { recursive: true });
-  const file = join(folder, `${plan.kind}-${options.seed}-${plan.index}.log`);
+  const name = isWarm
+    ? `warm-${options.seed}-${plan.bed}-${plan.job}`
+    : `${plan.kind}-${options.seed}-${plan.index}`;
+  const file = join(folder, `${name}.log`);
   const seen = events.map(
     ({ afterMs, event }) => `event ${(afterMs / 1000).toFixed(1)} s ${JSON.stringify(event)}`,
   );
   const lines = [JSON.stringify(outcome.faults), ...seen, ...session.takeLines(plan.bed)];
   writeFileSync(file, `${lines.join('\n')}\n`, { mode: 0o600 });
-  process.stdout.write(
-    `  again: npm run soak -- --seed ${options.seed} --kinds ${plan.kind} --from ${plan.index} --rounds 1\n  logs: ${file}\n`,
-  );
+  if (!isWarm)
+    process.stdout.write(
+      `  again: npm run soak -- --seed ${options.seed} --kinds ${plan.kind} --from ${plan.index} --rounds 1\n`,
+    );
+  process.stdout.write(`  logs: ${file}\n`);
 }

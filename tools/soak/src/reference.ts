@@ -68,18 +68,23 @@ export function jobOf(
   return { options, merge: kind === 'merge' ? { dtype: null } : null };
 }
 
-/** Runs the same job by `emloc tune`, and `emloc merge` after it where the job merges. */
+/**
+ * Runs the same job by `emloc tune`, and `emloc merge` after it where the job merges.
+ * @param signal ends it
+ */
 export async function makeReference(
   kind: JobKind,
   paths: SoakPaths,
   file: string,
+  signal: AbortSignal,
 ): Promise<Reference> {
   const { options, merge } = jobOf(kind, paths, file);
-  const adapter = await tuneReference(paths, options, `reference-${kind}`);
+  const adapter = await tuneReference(paths, options, { name: `reference-${kind}`, signal });
   if (!merge) return { adapter, merged: null };
   const out = join(paths.work, 'reference-merged');
   const from = join(paths.work, `reference-${kind}`);
-  await runEmloc(paths, ['merge', '--model', options.model, '--adapter', from, '--out', out]);
+  const args = ['merge', '--model', options.model, '--adapter', from, '--out', out];
+  await runEmloc(paths, args, signal);
   return { adapter, merged: await digestsIn(out) };
 }
 
@@ -87,10 +92,11 @@ export async function makeReference(
 export async function tuneReference(
   paths: SoakPaths,
   options: JobOptions,
-  name = 'reference',
+  { name = 'reference', signal }: { readonly name?: string; readonly signal?: AbortSignal } = {},
 ): Promise<Digests> {
   const out = join(paths.work, name);
-  await runEmloc(paths, ['tune', ...tuneFlags(options), '--out', out, '--overwrite', '--json']);
+  const tune = ['tune', ...tuneFlags(options), '--out', out, '--overwrite', '--json'];
+  await runEmloc(paths, tune, signal);
   return digestsOf(out);
 }
 
@@ -155,19 +161,23 @@ function tuneFlags({
   ];
 }
 
-function runEmloc({ dist }: SoakPaths, args: readonly string[]): Promise<void> {
+async function runEmloc(
+  { dist }: SoakPaths,
+  args: readonly string[],
+  signal?: AbortSignal,
+): Promise<void> {
+  signal?.throwIfAborted();
   const program = join(dist, 'emloc', 'emloc.mjs');
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ['--enable-source-maps', program, ...args], {
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
-    let errors = '';
-    child.stderr.on('data', (text: Buffer) => (errors = (errors + text.toString()).slice(-4000)));
-    child.once('error', reject).once('close', (code) =>
-      // 3: done, though the model got no better.
-      code === 0 || code === 3
-        ? resolve()
-        : reject(new Error(`emloc ${args[0]} ended with ${code}: ${errors}`)),
-    );
+  const child = spawn(process.execPath, ['--enable-source-maps', program, ...args], {
+    stdio: ['ignore', 'ignore', 'pipe'],
   });
+  const kill = (): void => void child.kill('SIGKILL');
+  signal?.addEventListener('abort', kill, { once: true });
+  let errors = '';
+  child.stderr.on('data', (text: Buffer) => (errors = (errors + text.toString()).slice(-4000)));
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject).once('close', resolve);
+  }).finally(() => signal?.removeEventListener('abort', kill));
+  // 3: done, though the model got no better.
+  if (code !== 0 && code !== 3) throw new Error(`emloc ${args[0]} ended with ${code}: ${errors}`);
 }

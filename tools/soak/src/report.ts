@@ -2,8 +2,8 @@ import { at } from '@emloc/checked';
 
 import type { AppliedFault } from './bed/inject.js';
 import type { Course, Quantity } from './holdings.js';
+import type { RoundOutcome } from './outcome.js';
 import type { Fault } from './plan/faults.js';
-import type { RoundOutcome } from './run.js';
 
 const MiB = 2 ** 20;
 
@@ -20,7 +20,13 @@ export function outcomeLine({
   const happened = faults.length === 0 ? 'undisturbed' : faults.map(faultText).join(', ');
   const verdict = problems.length === 0 ? end : `FAILED: ${problems.join('; ')}`;
   const name = `${plan.kind} ${plan.index}`;
-  return `${name.padEnd(14)} ${seconds.toFixed(1).padStart(6)} s  accepted in ${acceptedMs.toFixed(0).padStart(4)} ms  ${String(retries).padStart(2)} retries  ${verdict}  [${happened}]`;
+  return `${name.padEnd(14)} ${seconds.toFixed(1).padStart(6)} s  ${acceptedText(acceptedMs)}  ${String(retries).padStart(2)} retries  ${verdict}  [${happened}]`;
+}
+
+function acceptedText(acceptedMs: number | null): string {
+  return acceptedMs === null
+    ? 'not accepted       '
+    : `accepted in ${acceptedMs.toFixed(0).padStart(4)} ms`;
 }
 
 function faultText({ fault, afterMs }: AppliedFault): string {

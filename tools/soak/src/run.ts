@@ -5,7 +5,8 @@ import { at } from '@emloc/checked';
 import { isEmlocError, type EmlocClient, type Job, type JobEvent } from '@emloc/sdk';
 
 import { untilReady, type Bed } from './bed/bed.js';
-import { inject, type AppliedFault } from './bed/inject.js';
+import { injectAll } from './bed/inject-all.js';
+import type { AppliedFault } from './bed/inject.js';
 import {
   eventProblems,
   failureProblems,
@@ -13,35 +14,10 @@ import {
   processProblems,
 } from './checks/job-checks.js';
 import { watchLayerResults } from './checks/layer-results.js';
-import { leftInBuckets, leftInScratch } from './checks/leftovers.js';
+import { deleteJob } from './deletion.js';
+import { brokenRound, describeError, type RoundOutcome, type SeenEvent } from './outcome.js';
 import type { RoundPlan } from './plan/rounds.js';
 import { differences, digestsIn, digestsOf, jobOf, type Reference } from './reference.js';
-
-/** An event of a job, and when a watcher saw it. */
-interface SeenEvent {
-  readonly afterMs: number;
-  readonly event: JobEvent;
-}
-
-/** What came of a round. */
-export interface RoundOutcome {
-  readonly plan: RoundPlan;
-  /** `identical`, `cancelled`, or the reason of a failure. */
-  readonly end: string;
-  readonly faults: readonly AppliedFault[];
-  readonly seconds: number;
-  /** How long the coordinator took to accept the job. */
-  readonly acceptedMs: number;
-  /** Stage calls that were made again. */
-  readonly retries: number;
-  /** From the end of each fault to the next that the job's watcher saw. */
-  readonly recoverySeconds: readonly number[];
-  /** What was left of the job when it was deleted, among the problems too. */
-  readonly leftovers: readonly string[];
-  /** Empty: everything is as it has to be. */
-  readonly problems: readonly string[];
-  readonly events: readonly SeenEvent[];
-}
 
 export interface RoundOptions {
   /** What the job takes when nothing happens. */
@@ -61,46 +37,60 @@ const deadlineMs = 300_000;
 const refusals: readonly string[] = ['FAILED_PRECONDITION', 'UNAVAILABLE', 'DEADLINE_EXCEEDED'];
 /** How long a hostile tenant has to get its calls under way. */
 const hostileLeadMs = 1000;
-/** What a stage stored after its job had ended is swept 30 and 90 s later. */
-const cleanWithinMs = 120_000;
 
 /**
  * Runs a job while the faults of a round happen, holds what comes out against what has to, deletes
  * the job and looks for what is left of it. Ends when all processes are ready again.
+ * @param events what a watcher sees goes there
  */
-async function runOnce(bed: Bed, plan: RoundPlan, options: RoundOptions): Promise<RoundOutcome> {
+async function runOnce(
+  bed: Bed,
+  plan: RoundPlan,
+  options: RoundOptions,
+  events: SeenEvent[],
+): Promise<RoundOutcome> {
   bed.takeExits();
   const hostile = plan.besideHostile ? bed.startHostileTenant() : null;
-  if (hostile) await sleep(hostileLeadMs);
-  const client = at(bed.clients, plan.index % bed.clients.length);
-  const startMs = performance.now();
-  const { name } = await client.createJob({
-    ...jobOf(plan.job, bed.paths, bed.data),
-    displayName: `${plan.kind} ${plan.index}`,
-  });
-  const acceptedMs = performance.now() - startMs;
-  const watched = await watchDisturbed(bed, plan, { name, client, startMs, options });
-  const late = plan.besideHostile && acceptedMs > options.acceptedWithinMs;
-  const leftovers = await leftoversOf(bed, { client, name, before: options.scratchBefore });
-  const problems = [
-    ...watched.problems,
-    ...((await hostile?.stop()) ?? []),
-    ...(late
-      ? [`accepted after ${Math.round(acceptedMs)} ms, not within ${options.acceptedWithinMs}`]
-      : []),
-    ...processProblems(bed.takeExits(), watched.faults),
-    ...leftovers.map((left) => `left over: ${left}`),
-  ];
-  return { plan, ...watched, acceptedMs, leftovers, problems };
+  try {
+    if (hostile) await sleep(hostileLeadMs);
+    const client = at(bed.clients, plan.index % bed.clients.length);
+    const startMs = performance.now();
+    const { name } = await client.createJob({
+      ...jobOf(plan.job, bed.paths, bed.data),
+      displayName: `${plan.kind} ${plan.index}`,
+    });
+    const acceptedMs = performance.now() - startMs;
+    const watched = await watchDisturbed(bed, plan, { name, client, startMs, events, options });
+    const late = plan.besideHostile && acceptedMs > options.acceptedWithinMs;
+    const leftovers = await deleteJob(bed, { client, name, before: options.scratchBefore });
+    const problems = [
+      ...watched.problems,
+      ...((await hostile?.stop()) ?? []),
+      ...(late
+        ? [`accepted after ${Math.round(acceptedMs)} ms, not within ${options.acceptedWithinMs}`]
+        : []),
+      ...processProblems(bed.takeExits(), watched.faults),
+      ...leftovers.map((left) => `left over: ${left}`),
+    ];
+    return { plan, ...watched, events, acceptedMs, leftovers, problems };
+  } finally {
+    await hostile?.stop();
+  }
 }
 
-/** The same, again with earlier faults where the job was over before the first of them. */
+/**
+ * The same, again with earlier faults where the job was over before the first of them. What keeps a
+ * round from its end is a problem of it.
+ */
 export async function runRound(
   bed: Bed,
   plan: RoundPlan,
   options: RoundOptions,
 ): Promise<RoundOutcome> {
-  const outcome = await runOnce(bed, plan, options);
+  const [startMs, events]: [number, SeenEvent[]] = [performance.now(), []];
+  const outcome = await runOnce(bed, plan, options, events).catch((error: unknown) =>
+    brokenRound(plan, error, { startMs, events }),
+  );
   if (outcome.faults.length > 0 || plan.faults.length === 0 || outcome.problems.length > 0)
     return outcome;
   return runRound(bed, plan, { ...options, undisturbedMs: options.undisturbedMs / 2 });
@@ -110,15 +100,16 @@ interface RunningJob {
   readonly name: string;
   readonly client: EmlocClient;
   readonly startMs: number;
+  readonly events: SeenEvent[];
   readonly options: RoundOptions;
 }
 
 async function watchDisturbed(
   bed: Bed,
   plan: RoundPlan,
-  { name, client, startMs, options }: RunningJob,
+  { name, client, startMs, events, options }: RunningJob,
 ): Promise<
-  Pick<RoundOutcome, 'end' | 'faults' | 'seconds' | 'retries' | 'recoverySeconds' | 'events'> & {
+  Pick<RoundOutcome, 'end' | 'faults' | 'seconds' | 'retries' | 'recoverySeconds'> & {
     readonly problems: string[];
   }
 > {
@@ -127,12 +118,11 @@ async function watchDisturbed(
   const layers =
     plan.job === 'failing' ? null : await watchLayerResults(bed.nats, name.replace('jobs/', ''));
   const ended = new AbortController();
-  const injecting = injectAll(bed, plan, {
+  const injecting = injectAll(bed, plan.faults, {
     undisturbedMs: options.undisturbedMs,
     ended: ended.signal,
     job: { startMs, cancel: () => cancelJob(client, name) },
   });
-  const events: SeenEvent[] = [];
   const final = await endOf(client, name, (event) => events.push({ afterMs: elapsedMs(), event }));
   const seconds = elapsedMs() / 1000;
   const { end, problems } = await judge(bed, plan, { final, client, options });
@@ -147,7 +137,6 @@ async function watchDisturbed(
     seconds,
     retries: final.job?.retries ?? 0,
     recoverySeconds: faults.map((fault) => recoverySeconds(fault, events, seconds)),
-    events,
     problems: [
       ...problems,
       ...eventProblems(
@@ -185,7 +174,7 @@ async function endOf(
     return { job: await client.getJob(name, { signal }), problem: null };
   } catch (error) {
     const limit = signal.aborted ? `the job was not over after ${deadlineMs / 1000} s: ` : '';
-    return { job: null, problem: limit + describe(error) };
+    return { job: null, problem: limit + describeError(error) };
   }
 }
 
@@ -209,7 +198,7 @@ async function judge(
       problems: [...unexpected, ...failureProblems(error, options.documented)],
     };
   const differing = await resultProblems(bed, { client, name: job.name, options }).catch(
-    (thrown: unknown) => [describe(thrown)],
+    (thrown: unknown) => [describeError(thrown)],
   );
   return {
     end: differing.length === 0 ? 'identical' : 'different',
@@ -236,29 +225,6 @@ async function resultProblems(
   }
 }
 
-async function injectAll(
-  bed: Bed,
-  { faults }: RoundPlan,
-  {
-    undisturbedMs,
-    ended,
-    job,
-  }: {
-    readonly undisturbedMs: number;
-    readonly ended: AbortSignal;
-    readonly job: Parameters<typeof inject>[2];
-  },
-): Promise<AppliedFault[]> {
-  const elapsedMs = (): number => performance.now() - job.startMs;
-  const applied = faults.map(async (fault) => {
-    const waited = await sleep(Math.max(0, fault.at * undisturbedMs - elapsedMs()), true, {
-      signal: ended,
-    }).catch(() => false);
-    return waited ? [await inject(bed, fault, job)] : [];
-  });
-  return (await Promise.all(applied)).flat();
-}
-
 function recoverySeconds(
   { endedMs }: AppliedFault,
   events: readonly SeenEvent[],
@@ -266,31 +232,4 @@ function recoverySeconds(
 ): number {
   const next = events.find(({ afterMs }) => afterMs >= endedMs)?.afterMs ?? endSeconds * 1000;
   return Math.max(0, next - endedMs) / 1000;
-}
-
-/** Deletes a job. @returns what is left of it after the time that its removal may take */
-async function leftoversOf(
-  bed: Bed,
-  { client, name, before }: { client: EmlocClient; name: string; before: readonly string[] },
-): Promise<string[]> {
-  try {
-    await client.deleteJob(name, { allowMissing: true });
-  } catch (error) {
-    if (!isEmlocError(error)) throw error;
-    return [`${name}, which could not be deleted: ${error.message}`];
-  }
-  const endMs = performance.now() + cleanWithinMs;
-  for (;;) {
-    const left = [
-      ...(await leftInBuckets(bed.nats, name.replace('jobs/', ''))),
-      ...(await leftInScratch(bed.scratch, before)).map((path) => `${path} in scratch`),
-    ];
-    if (left.length === 0 || performance.now() > endMs) return left;
-    await sleep(500);
-  }
-}
-
-function describe(error: unknown): string {
-  const { message, cause } = error as Error;
-  return cause instanceof Error ? `${message}: ${cause.message}` : message;
 }

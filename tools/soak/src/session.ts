@@ -1,10 +1,10 @@
 import { join } from 'node:path';
-import { get } from '@emloc/checked';
 
 import { openBed, untilReady, type Bed } from './bed/bed.js';
 import { documentedCodes } from './checks/job-checks.js';
 import { entriesOf } from './checks/leftovers.js';
 import { Holdings, type Course } from './holdings.js';
+import { brokenRound, describeError, type RoundOutcome } from './outcome.js';
 import { type BedKind, type JobKind, type RoundPlan } from './plan/rounds.js';
 import {
   makeReference,
@@ -13,7 +13,7 @@ import {
   type Reference,
   type SoakPaths,
 } from './reference.js';
-import { runRound, type RoundOutcome } from './run.js';
+import { runRound } from './run.js';
 
 export interface SessionOptions {
   readonly logLevel: string;
@@ -48,6 +48,8 @@ class SoakSession implements Session {
   readonly #beds = new Map<BedKind, OpenBed>();
   readonly #references = new Map<JobKind, Reference>();
   readonly #holdings = new Holdings();
+  readonly #closing = new AbortController();
+  readonly #starting = new Set<Promise<unknown>>();
 
   constructor(
     private readonly paths: SoakPaths,
@@ -57,12 +59,16 @@ class SoakSession implements Session {
   ) {}
 
   async run(plan: RoundPlan): Promise<RoundOutcome> {
-    const opened = await this.#open(plan.bed);
-    const undisturbedMs = await this.#undisturbedMs(opened, plan.job);
-    opened.bed.takeLines();
-    const outcome = await this.#round(opened, plan, undisturbedMs);
-    await this.#holdings.sample(opened.bed);
-    return outcome;
+    const startMs = performance.now();
+    try {
+      const opened = await this.#open(plan.bed);
+      const undisturbedMs = await this.#undisturbedMs(opened, plan.job);
+      opened.bed.takeLines();
+      const outcome = await this.#round(opened, plan, undisturbedMs);
+      return { ...outcome, problems: [...outcome.problems, ...(await this.#sample(opened.bed))] };
+    } catch (error) {
+      return brokenRound(plan, error, { startMs, events: [] });
+    }
   }
 
   courses(): readonly Course[] {
@@ -74,25 +80,54 @@ class SoakSession implements Session {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#beds.values()].map(({ bed }) => bed.close()));
+    this.#closing.abort(new Error('the soak is over'));
+    await Promise.allSettled(this.#starting);
+    const closing = [...this.#beds.values()].map(({ bed }) => bed.close());
+    // The failure of one leaves none of the others running.
+    await Promise.allSettled(closing);
+    await Promise.all(closing);
   }
 
   async #open(kind: BedKind): Promise<OpenBed> {
-    const known = this.#beds.get(kind);
-    if (known) return known;
+    const opened = this.#beds.get(kind) ?? (await this.#started(this.#openNew(kind)));
+    await untilReady(opened.bed);
+    return opened;
+  }
+
+  async #openNew(kind: BedKind): Promise<OpenBed> {
     const bed = await openBed(kind, this.paths, {
       rows: this.rows,
       model: join(this.paths.root, modelPath),
       logLevel: this.options.logLevel,
+      signal: this.#closing.signal,
     });
-    await untilReady(bed);
     const scratchBefore = await entriesOf(bed.scratch);
     const opened = { bed, scratchBefore, undisturbedMs: new Map<JobKind, number>() };
     this.#beds.set(kind, opened);
     return opened;
   }
 
-  /** What a job takes when nothing happens and every service is warm: the second of two. */
+  /** What starts processes is waited for before the others are ended. */
+  async #started<T>(starting: Promise<T>): Promise<T> {
+    this.#starting.add(starting);
+    try {
+      return await starting;
+    } finally {
+      this.#starting.delete(starting);
+    }
+  }
+
+  async #sample(bed: Bed): Promise<string[]> {
+    return this.#holdings.sample(bed).then(
+      () => [],
+      (error: unknown) => [`what the deployment holds is not known: ${describeError(error)}`],
+    );
+  }
+
+  /**
+   * What a job takes when nothing happens and every service is warm: the second of two.
+   * @throws Error where something is wrong with it all the same
+   */
   async #undisturbedMs(opened: OpenBed, job: JobKind): Promise<number> {
     const known = opened.undisturbedMs.get(job);
     if (known !== undefined) return known;
@@ -106,12 +141,16 @@ class SoakSession implements Session {
       ends,
       besideHostile: false,
     };
+    let took = 0;
     for (const _ of ['cold', 'warm']) {
       const outcome = await this.#round(opened, plan, 0);
-      opened.undisturbedMs.set(job, outcome.seconds * 1000);
       this.options.onWarm(outcome);
+      if (outcome.problems.length > 0)
+        throw new Error('the job does not even end well undisturbed');
+      took = outcome.seconds * 1000;
     }
-    return get(opened.undisturbedMs, job);
+    opened.undisturbedMs.set(job, took);
+    return took;
   }
 
   async #round(opened: OpenBed, plan: RoundPlan, undisturbedMs: number): Promise<RoundOutcome> {
@@ -127,7 +166,8 @@ class SoakSession implements Session {
   async #reference(job: JobKind): Promise<Reference> {
     const known = this.#references.get(job);
     if (known) return known;
-    const made = await makeReference(job, this.paths, this.rows);
+    const { paths, rows } = this;
+    const made = await this.#started(makeReference(job, paths, rows, this.#closing.signal));
     this.#references.set(job, made);
     return made;
   }

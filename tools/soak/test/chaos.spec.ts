@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import type { RoundOutcome } from '../src/outcome.js';
 import { planRound, type RoundKind } from '../src/plan/rounds.js';
-import type { RoundOutcome } from '../src/run.js';
 import { openSession, type Session } from '../src/session.js';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));

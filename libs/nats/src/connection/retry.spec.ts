@@ -2,7 +2,8 @@ import { FakeClock } from '@emloc/time/testing';
 import { JetStreamApiError, JetStreamError } from '@nats-io/jetstream';
 import { errors } from '@nats-io/transport-node';
 
-import { isTransient, orUnanswered, retryTransient } from './retry.js';
+import { storageFullError } from '../testing/storage-full.js';
+import { isStorageFull, isTransient, orUnanswered, retryTransient } from './retry.js';
 
 const noResponders = new errors.RequestError('no responders', {
   cause: new errors.NoRespondersError('$JS.API.INFO'),
@@ -87,5 +88,20 @@ describe('a request to a server that is away', () => {
     expect(clock.now()).toBe(2000);
     await expect(fail(new JetStreamError('bad request'))).rejects.toThrow('bad request');
     expect(clock.pending).toBe(0);
+  });
+
+  it('fails sooner where it has no space, and says so', async () => {
+    const clock = new FakeClock();
+    const full = storageFullError();
+    let error: unknown;
+    retryTransient(() => Promise.reject(full), 30_000, clock).catch((thrown: unknown) => {
+      error = thrown;
+    });
+    await clock.advance(19_000);
+    expect(error).toBeUndefined();
+    await clock.advance(2000);
+    expect(error).toBe(full);
+    expect(isStorageFull(new Error('the job was not stored', { cause: error }))).toBe(true);
+    expect(isStorageFull(new errors.TimeoutError())).toBe(false);
   });
 });

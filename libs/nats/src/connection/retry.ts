@@ -30,7 +30,13 @@ export function orUnanswered<T>(
 }
 
 /**
- * Repeats an idempotent request while the server is away or starting.
+ * How long a server is asked again that has no space: less than callers of a service wait for an
+ * answer, so that they hear why.
+ */
+const noSpaceMs = 20_000;
+
+/**
+ * Repeats an idempotent request while the server is away or starting, or has no space.
  * @param deadlineMs the last attempt starts before so many milliseconds have passed
  */
 export async function retryTransient<T>(
@@ -38,13 +44,14 @@ export async function retryTransient<T>(
   deadlineMs = 30_000,
   clock: Clock = systemClock,
 ): Promise<T> {
-  const endMs = clock.now() + deadlineMs;
+  const startMs = clock.now();
   const backoff = new Backoff(reconnectPauses, { clock });
   for (;;) {
     try {
       return await orUnanswered(operation(), silenceMs, clock);
     } catch (error) {
-      if (!isTransient(error) || clock.now() > endMs) throw error;
+      const limitMs = isStorageFull(error) ? Math.min(noSpaceMs, deadlineMs) : deadlineMs;
+      if (!isTransient(error) || clock.now() > startMs + limitMs) throw error;
       await backoff.failed();
     }
   }
@@ -59,6 +66,15 @@ const wrongLastSequence = 10071;
  */
 export function isConflict(error: unknown): boolean {
   return error instanceof JetStreamApiError && error.code === wrongLastSequence;
+}
+
+/** JetStream's code for "insufficient resources". */
+const insufficientResources = 10023;
+
+/** Whether JetStream has stored as much as it may. */
+export function isStorageFull(error: unknown): boolean {
+  if (error instanceof JetStreamApiError) return error.code === insufficientResources;
+  return error instanceof Error && isStorageFull(error.cause);
 }
 
 /**

@@ -5,8 +5,6 @@ import {
   jetstream,
   jetstreamManager,
   StorageType,
-  type JetStreamClient,
-  type JetStreamManager,
   type StoredMsg,
 } from '@nats-io/jetstream';
 import { errors, nanos, type NatsConnection } from '@nats-io/transport-node';
@@ -19,6 +17,7 @@ import {
   retryTransient,
 } from '../connection/retry.js';
 import { NatsError } from '../errors.js';
+import { purgeMessages, type StreamAccess } from '../streams/purge-messages.js';
 
 /** An event and its number within its topic: 1, 2, 3 and so on. */
 export interface NumberedEvent<E> {
@@ -96,6 +95,7 @@ export async function openNumberedLog<E>({
     }),
   );
   return new JetStreamNumberedLog<E>({
+    nats,
     manager,
     client: jetstream(nats, { timeout: requestTimeoutMs }),
     stream,
@@ -103,10 +103,7 @@ export async function openNumberedLog<E>({
   });
 }
 
-interface LogStream {
-  readonly manager: JetStreamManager;
-  readonly client: JetStreamClient;
-  readonly stream: string;
+interface LogStream extends StreamAccess {
   readonly prefix: string;
 }
 
@@ -156,8 +153,7 @@ class JetStreamNumberedLog<E> implements NumberedLog<E> {
   }
 
   async delete(topic: string): Promise<void> {
-    const { manager, stream, prefix } = this.at;
-    await retryTransient(() => manager.streams.purge(stream, { filter: `${prefix}${topic}` }));
+    await purgeMessages(this.at, `${this.at.prefix}${topic}`);
   }
 
   async *#follow(

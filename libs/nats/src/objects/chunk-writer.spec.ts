@@ -88,11 +88,21 @@ test('sends again what is unanswered for two seconds, or was on its way when the
   await written;
 });
 
-test('gives up on a server that stores nothing', async () => {
-  const { clock, written } = write(2);
-  await clock.advance(5200);
-  await expect(written).rejects.toMatchObject({ code: 'OBJECT_STALLED' });
-  expect(clock.pending).toBe(0);
+test('gives up on a server that stores nothing, with the reason where it gave one', async () => {
+  const [silent, full] = [write(2), write(2)];
+  await full.clock.advance(0);
+  full.answer(0, { error: { code: 503, description: 'insufficient resources' } });
+  for (const [{ clock, written }, text] of [
+    [silent, 'the server stored nothing for 5000 ms'],
+    [full, 'the server stored nothing for 5000 ms: insufficient resources'],
+  ] as const) {
+    await clock.advance(5200);
+    await expect(written).rejects.toMatchObject({
+      code: 'OBJECT_STALLED',
+      message: `objects: object: ${text}`,
+    });
+    expect(clock.pending).toBe(0);
+  }
 });
 
 test.each([

@@ -88,6 +88,8 @@ class ChunkWriter {
   /** The newest chunk that is acknowledged. */
   #acknowledged = { chunk: -1, sequence: 0 };
   #progressMs: number;
+  /** Why the server has stored nothing since. */
+  #delay: string | null = null;
 
   constructor(
     private readonly settings: WriteSettings,
@@ -177,6 +179,10 @@ class ChunkWriter {
     const pending = this.#pending.get(chunk);
     if (!pending || !answer) return;
     const { name, chunkBytes } = this.settings;
+    if (answer.kind === 'delayed') {
+      this.#delay = answer.reason;
+      return;
+    }
     if (answer.kind === 'refused')
       return this.#fail(
         'OBJECT_WRITE_FAILED',
@@ -190,6 +196,7 @@ class ChunkWriter {
     this.#pending.delete(chunk);
     this.#free.push(Buffer.from(pending.data.buffer, 0, chunkBytes));
     this.#progressMs = this.#clock.now();
+    this.#delay = null;
     this.#changes.put(null);
   }
 
@@ -207,7 +214,7 @@ class ChunkWriter {
     if (this.#clock.now() - this.#progressMs > stallTimeoutMs)
       return this.#fail(
         'OBJECT_STALLED',
-        `${name}: the server stored nothing for ${stallTimeoutMs} ms`,
+        `${name}: the server stored nothing for ${stallTimeoutMs} ms${this.#delay === null ? '' : `: ${this.#delay}`}`,
       );
     const [oldest] = this.#pending.values();
     if (oldest && this.#clock.now() - oldest.sentMs > resendMs) this.#resend();
@@ -230,20 +237,20 @@ class ChunkWriter {
 
 type Answer =
   | { readonly kind: 'stored'; readonly sequence: number }
+  /** Not now: the server is starting, or has no space. */
+  | { readonly kind: 'delayed'; readonly reason: string }
   | { readonly kind: 'refused'; readonly reason: string };
 
-/**
- * @returns undefined when the server says nothing definite: it is starting, or nobody listens yet
- */
+/** @returns undefined when the server says nothing: nobody listens yet */
 function parseAnswer(message: LaneMessage): Answer | undefined {
   if (message.payload.length === 0) return undefined;
   const answer = JSON.parse(Buffer.from(message.payload).toString('utf8')) as {
     seq?: number;
     error?: { code: number; description: string };
   };
-  if (answer.error)
-    return answer.error.code === 503
-      ? undefined
-      : { kind: 'refused', reason: answer.error.description };
+  if (answer.error) {
+    const { code, description: reason } = answer.error;
+    return { kind: code === 503 ? 'delayed' : 'refused', reason };
+  }
   return { kind: 'stored', sequence: answer.seq ?? 0 };
 }

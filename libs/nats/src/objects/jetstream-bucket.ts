@@ -1,5 +1,6 @@
 import { isConflict } from '../connection/retry.js';
 import { NatsError } from '../errors.js';
+import { purgeMessages } from '../streams/purge-messages.js';
 import { countFrom, startOfLast } from './chunk-position.js';
 import { readChunks, type ObjectSink, type ReadSettings } from './chunk-reader.js';
 import { writeChunks, type ChunkSource } from './chunk-writer.js';
@@ -12,12 +13,7 @@ import type {
   ReadOptions,
   StoredObject,
 } from './object-bucket.js';
-import {
-  ObjectDescriptions,
-  purge,
-  type BucketAccess,
-  type FoundObject,
-} from './object-descriptions.js';
+import { ObjectDescriptions, type BucketAccess, type FoundObject } from './object-descriptions.js';
 
 /** A bucket in a stream that is there. */
 export class JetStreamBucket implements ObjectBucket {
@@ -135,7 +131,7 @@ export class JetStreamBucket implements ObjectBucket {
   }
 
   async discard(id: string): Promise<void> {
-    await purge(this.access, this.#chunkSubject(id));
+    await purgeMessages(this.access, this.#chunkSubject(id));
   }
 
   async sweepOrphans(minAgeMs = 60 * 60_000): Promise<number> {

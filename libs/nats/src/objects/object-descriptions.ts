@@ -1,10 +1,11 @@
 import { messageOf } from '@emloc/checked';
-import { JsHeaders, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
+import { JsHeaders } from '@nats-io/jetstream';
 import { Objm, type ObjectInfo } from '@nats-io/obj';
-import { headers, type NatsConnection } from '@nats-io/transport-node';
+import { headers } from '@nats-io/transport-node';
 
 import { requestTimeoutMs, retryTransient } from '../connection/retry.js';
 import { NatsError } from '../errors.js';
+import { purgeMessages, type StreamAccess } from '../streams/purge-messages.js';
 import type { StoredObject } from './object-bucket.js';
 
 /** Of objects whose description does not say it: what client libraries take. */
@@ -17,12 +18,8 @@ export interface FoundObject {
 }
 
 /** Where a bucket's messages are. */
-export interface BucketAccess {
-  readonly nats: NatsConnection;
+export interface BucketAccess extends StreamAccess {
   readonly bucket: string;
-  readonly stream: string;
-  readonly manager: JetStreamManager;
-  readonly client: JetStreamClient;
 }
 
 /** What a bucket has of each object besides its chunks, as client libraries write it. */
@@ -92,27 +89,13 @@ export class ObjectDescriptions {
 
   /** @param before only where it has a lower sequence */
   async remove(name: string, before?: number): Promise<void> {
-    await purge(this.access, this.#subject(name), before);
+    await purgeMessages(this.access, this.#subject(name), before);
   }
 
   #subject(name: string): string {
     const encoded = Buffer.from(name, 'utf8').toString('base64url');
     return `$O.${this.access.bucket}.M.${encoded.padEnd(Math.ceil(encoded.length / 4) * 4, '=')}`;
   }
-}
-
-/** @param before only messages of lower sequence */
-export async function purge(
-  { manager, stream }: BucketAccess,
-  filter: string,
-  before?: number,
-): Promise<void> {
-  await retryTransient(() =>
-    manager.streams.purge(stream, {
-      filter,
-      ...(before === undefined ? {} : { seq: before }),
-    }),
-  );
 }
 
 function toStored({

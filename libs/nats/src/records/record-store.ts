@@ -1,9 +1,10 @@
-import { jetstreamManager, StorageType, type JetStreamManager } from '@nats-io/jetstream';
+import { jetstream, jetstreamManager, StorageType } from '@nats-io/jetstream';
 import { Kvm, type KV, type KvEntry, type KvWatchEntry } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/transport-node';
 
 import { isConflict, requestTimeoutMs, retryTransient } from '../connection/retry.js';
 import { NatsError } from '../errors.js';
+import { purgeMessages, type StreamAccess } from '../streams/purge-messages.js';
 
 /**
  * A record and the revision that an update must name. Revisions of a bucket only grow, also across
@@ -89,18 +90,19 @@ export async function openRecordStore<T>({
       ...(replicas === undefined ? {} : { replicas }),
     }),
   );
-  return new KvRecordStore(
-    kv,
-    await retryTransient(() => jetstreamManager(nats, { timeout: requestTimeoutMs })),
-    bucket,
-    parse,
-  );
+  const access = {
+    nats,
+    manager: await retryTransient(() => jetstreamManager(nats, { timeout: requestTimeoutMs })),
+    client: jetstream(nats, { timeout: requestTimeoutMs }),
+    stream: `KV_${bucket}`,
+  };
+  return new KvRecordStore(kv, access, bucket, parse);
 }
 
 class KvRecordStore<T> implements RecordStore<T> {
   constructor(
     private readonly kv: KV,
-    private readonly manager: JetStreamManager,
+    private readonly access: StreamAccess,
     private readonly bucket: string,
     private readonly parse: (json: unknown) => T,
   ) {}
@@ -163,16 +165,14 @@ class KvRecordStore<T> implements RecordStore<T> {
   }
 
   async discard(filter: string): Promise<void> {
-    await retryTransient(() =>
-      this.manager.streams.purge(this.#stream, { filter: `$KV.${this.bucket}.${filter}` }),
-    );
+    await purgeMessages(this.access, `$KV.${this.bucket}.${filter}`);
   }
 
   async list(filter = '>'): Promise<Versioned<T>[]> {
     // The client library's `keys` waits for an end that it misses when a key changes meanwhile.
     const prefix = `$KV.${this.bucket}.`;
     const { state } = await retryTransient(() =>
-      this.manager.streams.info(this.#stream, { subjects_filter: prefix + filter }),
+      this.#streams.info(this.access.stream, { subjects_filter: prefix + filter }),
     );
     const keys = Object.keys(state.subjects ?? {}).map((subject) => subject.slice(prefix.length));
     const records = await Promise.all(keys.map((key) => this.get(key)));
@@ -183,17 +183,17 @@ class KvRecordStore<T> implements RecordStore<T> {
 
   async surplus(): Promise<number> {
     const { state } = await retryTransient(() =>
-      this.manager.streams.info(this.#stream, { subjects_filter: '>' }),
+      this.#streams.info(this.access.stream, { subjects_filter: '>' }),
     );
     return state.messages - Object.keys(state.subjects ?? {}).length;
   }
 
   async purge(): Promise<void> {
-    await retryTransient(() => this.manager.streams.purge(this.#stream));
+    await retryTransient(() => this.#streams.purge(this.access.stream));
   }
 
-  get #stream(): string {
-    return `KV_${this.bucket}`;
+  get #streams(): StreamAccess['manager']['streams'] {
+    return this.access.manager.streams;
   }
 
   async *watch(

@@ -1,6 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { constants, getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import process from 'node:process';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { nextTurn } from '@emloc/time';
 import { build } from 'esbuild';
@@ -60,6 +61,24 @@ function begin(
   });
   return { running, begun };
 }
+
+(process.platform === 'linux' ? test : test.skip)(
+  'a thread whose priority is lowered goes on, and no other has less for it',
+  async () => {
+    const threads = (): number[] => readdirSync('/proc/self/task').map(Number);
+    const low = (): number =>
+      threads().filter((thread) => getPriority(thread) === constants.priority.PRIORITY_LOW).length;
+    const [stop, before] = [new AbortController(), low()];
+    const { running, begun } = begin('spin', stop.signal);
+    await begun;
+    host.lowerPriority();
+    expect([low() - before, getPriority()]).toEqual([1, constants.priority.PRIORITY_NORMAL]);
+    stop.abort();
+    expect(await running).toBe('saw the flag');
+    await host.close();
+    host.lowerPriority();
+  },
+);
 
 test('an abort reaches a task that waits, and one that never lets its event loop turn', async () => {
   for (const [kind, outcome] of [

@@ -9,6 +9,7 @@ import {
   type ToWorker,
   type WorkerContract,
 } from './messages.js';
+import { lowerPriority } from './thread-priority.js';
 
 export interface RunOptions<C extends WorkerContract> {
   readonly signal?: AbortSignal;
@@ -28,6 +29,11 @@ export interface WorkerHost<C extends WorkerContract> {
    * WORKER_CLOSED
    */
   run(task: C['task'], options?: RunOptions<C>): Promise<C['result']>;
+  /**
+   * Gives the thread the lowest priority, for good; where the system knows none of threads, nothing
+   * happens.
+   */
+  lowerPriority(): void;
   /** Ends the thread; tasks in progress fail with WORKER_CLOSED. */
   close(): Promise<void>;
 }
@@ -60,6 +66,7 @@ interface RunningTask<C extends WorkerContract> {
 class ThreadHost<C extends WorkerContract> implements WorkerHost<C> {
   readonly #tasks = new Map<number, RunningTask<C>>();
   #worker: Worker | undefined;
+  #thread: number | null = null;
   #nextId = 1;
   #closed = false;
 
@@ -89,6 +96,10 @@ class ThreadHost<C extends WorkerContract> implements WorkerHost<C> {
     });
   }
 
+  lowerPriority(): void {
+    if (this.#worker && this.#thread !== null) lowerPriority(this.#thread);
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     const worker = this.#worker;
@@ -111,6 +122,10 @@ class ThreadHost<C extends WorkerContract> implements WorkerHost<C> {
   }
 
   #receive(message: FromWorker): void {
+    if (message.type === 'started') {
+      this.#thread = message.thread;
+      return;
+    }
     const task = this.#tasks.get(message.id);
     if (!task) return;
     switch (message.type) {
@@ -160,6 +175,7 @@ class ThreadHost<C extends WorkerContract> implements WorkerHost<C> {
   #died(worker: Worker, cause: Error): void {
     if (worker !== this.#worker) return;
     this.#worker = undefined;
+    this.#thread = null;
     this.#failAll(
       new ServiceError(
         'WORKER_FAILED',

@@ -43,6 +43,8 @@ export type ToWorker =
 
 /** From the worker thread. */
 export type FromWorker =
+  /** Comes first. */
+  | { readonly type: 'started'; readonly thread: number | null }
   | { readonly type: 'event'; readonly id: number; readonly event: unknown }
   | {
       readonly type: 'request';

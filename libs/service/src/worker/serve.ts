@@ -9,6 +9,7 @@ import {
   type ToWorker,
   type WorkerContract,
 } from './messages.js';
+import { systemThread } from './thread-priority.js';
 
 /** What a task in a worker thread can do. */
 export interface WorkerContext<C extends WorkerContract> {
@@ -39,6 +40,7 @@ export function serveWorker<C extends WorkerContract>(
   const tasks = new Map<number, ServedTask>();
   const post = (message: FromWorker, transfer: Moved<unknown>['transfer'] = []): void =>
     port.postMessage(message, [...transfer]);
+  post({ type: 'started', thread: systemThread() });
   port.on('message', (message: ToWorker) => {
     const task = tasks.get(message.id);
     switch (message.type) {

@@ -1,4 +1,4 @@
-import { isTransient } from '@emloc/nats';
+import { isStorageFull, isTransient } from '@emloc/nats';
 
 export type StageErrorCode = 'LAYER_GIVEN_UP' | 'STORAGE_UNAVAILABLE';
 
@@ -18,12 +18,17 @@ export class StageError extends Error {
   }
 }
 
-/** Says that NATS did not answer, where that is what the kit gave up on; anything else as it is. */
+/**
+ * Says that NATS did not answer, or has no space, where that is what the kit gave up on; anything
+ * else as it is.
+ */
 export function orUnavailable(error: unknown): unknown {
   if (!isTransient(error)) return error;
   return new StageError(
     'STORAGE_UNAVAILABLE',
-    'NATS did not answer what the stage asked of the shared storage',
+    isStorageFull(error)
+      ? 'NATS has no space for what the stage stores'
+      : 'NATS did not answer what the stage asked of the shared storage',
     { cause: error },
   );
 }

@@ -1,10 +1,13 @@
 import type { JobService } from '@emloc/contracts';
-import { isTransient } from '@emloc/nats';
+import { isStorageFull, isTransient } from '@emloc/nats';
 import { isRpcError, RpcError, type CallContext, type Handlers } from '@emloc/rpc';
 
 type JobHandlers = Handlers<typeof JobService, CallContext>;
 
-/** The same handlers, which answer UNAVAILABLE while the storage is away: clients come back. */
+/**
+ * The same handlers, which answer UNAVAILABLE while the storage is away: clients come back. Where
+ * it is full, that does not pass by itself.
+ */
 export function whileStorageIsAway(handlers: JobHandlers): JobHandlers {
   const unary =
     <A extends unknown[], R>(handler: (...args: A) => Promise<R>) =>
@@ -35,7 +38,13 @@ export function whileStorageIsAway(handlers: JobHandlers): JobHandlers {
 }
 
 function seen(error: unknown): unknown {
-  if (isRpcError(error) || !isTransient(error)) return error;
+  if (isRpcError(error)) return error;
+  if (isStorageFull(error))
+    return new RpcError('RESOURCE_EXHAUSTED', 'the storage of jobs is full', {
+      reason: 'STORAGE_FULL',
+      cause: error,
+    });
+  if (!isTransient(error)) return error;
   return new RpcError('UNAVAILABLE', 'the storage of jobs does not answer', {
     reason: 'STORAGE_UNAVAILABLE',
     cause: error,

@@ -26,6 +26,12 @@ const rules: Readonly<Record<EngineStep, StepRule>> = Object.freeze({
   plan: { mostMs: 120_000, field: null },
 });
 
+/**
+ * A step that takes longer leaves the processor to who is served: mostly it is a pattern that will
+ * not end. A plan times the device, and keeps what it has of it.
+ */
+const quickMs = 500;
+
 /** How long the thread may take to begin, where the processor is busy. */
 const startMs = 60_000;
 
@@ -33,9 +39,15 @@ const startMs = 60_000;
 export class StepWatch {
   readonly #passed = new AbortController();
   #timer: Timer;
+  #slowTimer: Timer | null = null;
   #step: EngineStep | null = null;
+  #isSlow = false;
 
-  constructor(private readonly clock: Clock = systemClock) {
+  /** @param onSlow a step takes longer than most do */
+  constructor(
+    private readonly onSlow: () => void,
+    private readonly clock: Clock = systemClock,
+  ) {
     this.#timer = this.#startTimer(startMs);
   }
 
@@ -49,14 +61,26 @@ export class StepWatch {
     return this.#step;
   }
 
+  /** Whether a step was slow. */
+  get isSlow(): boolean {
+    return this.#isSlow;
+  }
+
   begin(step: EngineStep): void {
-    this.#timer.end();
+    this.end();
     this.#step = step;
     this.#timer = this.#startTimer(rules[step].mostMs);
+    if (step !== 'plan') this.#slowTimer = this.clock.after(quickMs, () => this.#slow());
   }
 
   end(): void {
     this.#timer.end();
+    this.#slowTimer?.end();
+  }
+
+  #slow(): void {
+    this.#isSlow = true;
+    this.onSlow();
   }
 
   #startTimer(mostMs: number): Timer {

@@ -71,7 +71,7 @@ export function startEngine(
       try {
         return await limited.run({ kind: 'inspect', options });
       } finally {
-        await (limited.isEnded ? host.close() : keep(host));
+        await (limited.isSpent ? host.close() : keep(host));
       }
     },
     plan: async (options, signal) => {
@@ -109,7 +109,7 @@ export function startEngine(
 
 /** One task, whose thread is ended when a step takes too long or when the signal aborts. */
 class LimitedRun {
-  readonly #watch = new StepWatch();
+  readonly #watch: StepWatch;
   readonly #ended: AbortSignal;
 
   constructor(
@@ -117,12 +117,13 @@ class LimitedRun {
     signal: AbortSignal,
     private readonly heapMib: number,
   ) {
+    this.#watch = new StepWatch(() => host.lowerPriority());
     this.#ended = AbortSignal.any([signal, this.#watch.passed]);
   }
 
-  /** Whether the thread cannot be used any more. */
-  get isEnded(): boolean {
-    return this.#ended.aborted;
+  /** Whether the thread cannot be used any more, or not as it was. */
+  get isSpent(): boolean {
+    return this.#ended.aborted || this.#watch.isSlow;
   }
 
   /** @throws the signal's reason; what `errorOfStep` says */

@@ -32,9 +32,18 @@ const toReadObjects = objects.flatMap((bucket) => [
   `$JS.API.CONSUMER.MSG.NEXT.OBJ_${bucket}.*`,
   `$JS.API.CONSUMER.DELETE.OBJ_${bucket}.*`,
 ]);
+/** Of servers that count purged messages as stored ones, each is deleted. */
+const toPurge = (stream: string): string[] => [
+  `$JS.API.STREAM.PURGE.${stream}`,
+  `$JS.API.STREAM.MSG.DELETE.${stream}`,
+  `$JS.API.CONSUMER.CREATE.${stream}`,
+  `$JS.API.CONSUMER.INFO.${stream}.*`,
+  `$JS.API.CONSUMER.MSG.NEXT.${stream}.*`,
+  `$JS.API.CONSUMER.DELETE.${stream}.*`,
+];
 const toWriteObjects = (bucket: string): string[] => [
   `$O.${bucket}.>`,
-  `$JS.API.STREAM.PURGE.OBJ_${bucket}`,
+  ...toPurge(`OBJ_${bucket}`),
 ];
 /** Records of queues, and of devices, have keys of one token; those of jobs have two. */
 const toShareWork = ['$JS.API.DIRECT.GET.*.$KV.*.*', '$KV.*.*', 'emloc.work.*.*'];
@@ -71,19 +80,13 @@ const publishOf: Readonly<Record<ServiceName, readonly string[]>> = {
     '$JS.API.DIRECT.GET.KV_emloc-jobs.>',
     '$JS.API.DIRECT.GET.KV_emloc-coordinator-lease.>',
     '$JS.API.STREAM.MSG.GET.NUMBERED_jobs',
-    '$JS.API.STREAM.PURGE.NUMBERED_jobs',
     '$JS.API.STREAM.PURGE.KV_emloc-coordinator-lease',
-    `$JS.API.STREAM.PURGE.KV_${bucketNames.specs}`,
-    `$JS.API.STREAM.PURGE.KV_${bucketNames.stages}`,
+    ...['NUMBERED_jobs', `KV_${bucketNames.specs}`, `KV_${bucketNames.stages}`].flatMap(toPurge),
     '$JS.API.STREAM.DELETE.*',
     '$JS.API.CONSUMER.CREATE.KV_emloc-jobs.>',
     '$JS.API.CONSUMER.DELETE.KV_emloc-jobs.*',
     // To list objects.
     ...objects.map((bucket) => `$JS.API.CONSUMER.CREATE.OBJ_${bucket}.>`),
-    '$JS.API.CONSUMER.CREATE.NUMBERED_jobs',
-    '$JS.API.CONSUMER.INFO.NUMBERED_jobs.*',
-    '$JS.API.CONSUMER.MSG.NEXT.NUMBERED_jobs.*',
-    '$JS.API.CONSUMER.DELETE.NUMBERED_jobs.*',
   ],
 };
 
@@ -119,7 +122,7 @@ export function natsUsers<P extends string | NatsVariable>(
 
 function permissionsOf(user: ServiceName): NatsPermissions {
   return {
-    publish: publishOf[user],
+    publish: [...new Set(publishOf[user])],
     ...(user === 'coordinator' ? {} : { denyPublish: deniedToStages }),
     subscribe: [`${inboxPrefixOf(user)}.>`],
   };

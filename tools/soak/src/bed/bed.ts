@@ -58,6 +58,8 @@ export interface BedOptions {
   readonly rows: string;
   readonly model: string;
   readonly logLevel: string;
+  /** Ends the start. */
+  readonly signal: AbortSignal;
 }
 
 /** Quick restarts, so that a run has many moments at which a process is there to be killed. */
@@ -73,17 +75,31 @@ export async function openBed(kind: BedKind, paths: SoakPaths, options: BedOptio
   const watch = watchProcesses();
   const surroundings = await surroundingsOf(kind, work, watch.exited);
   const tokens = await writeTokens(work);
-  const deployment = await startDeployment(
-    kind,
-    { paths, work, options, tokens },
-    {
-      surroundings,
-      watch,
+  const place = { paths, work, options, tokens };
+  const deployment = await startDeployment(kind, place, { surroundings, watch }).catch(
+    async (error: unknown) => {
+      await surroundings.close();
+      throw error;
     },
-  ).catch(async (error: unknown) => {
+  );
+  try {
+    return await bedOn(deployment, kind, { place, surroundings, watch });
+  } catch (error) {
+    await deployment.stop();
     await surroundings.close();
     throw error;
-  });
+  }
+}
+
+async function bedOn(
+  deployment: LocalDeployment,
+  kind: BedKind,
+  {
+    place: { paths, options, tokens },
+    surroundings,
+    watch,
+  }: { place: Place; surroundings: Surroundings; watch: ProcessWatch },
+): Promise<Bed> {
   const nats = await connectNats(surroundings.access?.('soak') ?? deployment.natsAccess('soak'));
   const { ca } = surroundings;
   const clients = deployment
@@ -202,7 +218,7 @@ function startDeployment(
     ...['--model-roots', paths.root, '--data-roots', paths.work],
     ...['--tokens-file', tokens.file, '--stage-silence', stageSilence],
   ];
-  return startLocalDeployment({
+  const settings = {
     program: programsIn(paths.dist),
     stateDir: join(work, 'state'),
     natsUrl: surroundings.nats?.server.url ?? null,
@@ -210,14 +226,15 @@ function startDeployment(
     replicas: kind === 'pair' ? { coordinator: 2, 'emulator-builder': 2 } : {},
     policy,
     env: { ...process.env, ...surroundings.env },
-    flags: (service) => [
+    flags: (service: Parameters<ReturnType<typeof programsIn>>[0]) => [
       ...['--log-level', options.logLevel],
       ...surroundings.flags(service),
       ...(service === 'coordinator' ? ofCoordinator : []),
     ],
     observer: { exited: watch.exited },
     onLine: watch.line,
-  });
+  };
+  return startLocalDeployment(settings, { stop: options.signal });
 }
 
 interface ProcessWatch {

@@ -1,0 +1,102 @@
+import {
+  AckPolicy,
+  DeliverPolicy,
+  JetStreamApiError,
+  type JetStreamClient,
+  type JetStreamManager,
+} from '@nats-io/jetstream';
+import { errors, nanos, type NatsConnection } from '@nats-io/transport-node';
+
+import { isTransient, retryTransient } from '../connection/retry.js';
+
+/** A stream, and how it is reached. */
+export interface StreamAccess {
+  readonly nats: NatsConnection;
+  readonly manager: JetStreamManager;
+  readonly client: JetStreamClient;
+  readonly stream: string;
+}
+
+const batchMessages = 256;
+const batchExpiresMs = 2000;
+const idleConsumerMs = 30_000;
+/** Deletions on their way at once. */
+const parallelDeletions = 8;
+
+/**
+ * Removes the messages of a stream whose subject a filter lets through.
+ * @param before only those of lower sequence
+ */
+export async function purgeMessages(
+  access: StreamAccess,
+  filter: string,
+  before?: number,
+): Promise<void> {
+  const { nats, manager, stream } = access;
+  if (countsPurgedAsStored(nats.info?.version))
+    await deleteEach(access, filter, before).catch((error: unknown) => {
+      // What a user may not delete goes with the purge all the same.
+      if (isTransient(error)) throw error;
+    });
+  await retryTransient(() =>
+    manager.streams.purge(stream, { filter, ...(before === undefined ? {} : { seq: before }) }),
+  );
+}
+
+/**
+ * Whether a server of this version counts what a purge by subject removed against its limit until
+ * it is started again (nats-server pull request 3876): in the end it would store nothing any more.
+ */
+export function countsPurgedAsStored(version = ''): boolean {
+  const [, major, minor] = /^(\d+)\.(\d+)\./.exec(version) ?? [];
+  return major !== undefined && (Number(major) < 2 || (major === '2' && Number(minor) < 10));
+}
+
+async function deleteEach(access: StreamAccess, filter: string, before?: number): Promise<void> {
+  const { manager, stream } = access;
+  const all = await retryTransient(() => sequencesOf(access, filter));
+  const left = all.filter((sequence) => before === undefined || sequence < before).values();
+  const deleting = Array.from({ length: parallelDeletions }, async () => {
+    for (const sequence of left)
+      await retryTransient(() => manager.streams.deleteMessage(stream, sequence, false)).catch(
+        ifGone,
+      );
+  });
+  await Promise.all(deleting);
+}
+
+/** Sequences of all messages of a subject; none of their bytes are moved. */
+async function sequencesOf(
+  { manager, client, stream }: StreamAccess,
+  filter: string,
+): Promise<number[]> {
+  const { name, num_pending: pending } = await manager.consumers.add(stream, {
+    filter_subject: filter,
+    ack_policy: AckPolicy.None,
+    deliver_policy: DeliverPolicy.All,
+    inactive_threshold: nanos(idleConsumerMs),
+    mem_storage: true,
+    headers_only: true,
+  });
+  try {
+    const sequences: number[] = [];
+    const consumer = pending > 0 ? await client.consumers.get(stream, name) : null;
+    while (consumer && sequences.length < pending) {
+      const count = sequences.length;
+      const batch = await consumer.fetch({
+        max_messages: Math.min(batchMessages, pending - count),
+        expires: batchExpiresMs,
+      });
+      for await (const { seq } of batch) sequences.push(seq);
+      if (sequences.length === count) throw new errors.TimeoutError();
+    }
+    return sequences;
+  } finally {
+    await manager.consumers.delete(stream, name).catch(() => undefined);
+  }
+}
+
+/** Another has removed it, or a first attempt whose answer was lost. */
+function ifGone(error: unknown): void {
+  if (!(error instanceof JetStreamApiError) || isTransient(error)) throw error;
+}
