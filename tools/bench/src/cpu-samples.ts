@@ -53,7 +53,10 @@ export async function compareSides(
 }
 
 /** @throws RangeError when a side has no sample */
-export function compare([first, second]: readonly [readonly Sample[], readonly Sample[]]): Comparison {
+export function compare([first, second]: readonly [
+  readonly Sample[],
+  readonly Sample[],
+]): Comparison {
   const medianOf = (samples: readonly Sample[]) =>
     median(samples.map(({ processorSeconds }) => processorSeconds));
   const shortestOf = (samples: readonly Sample[]) =>

@@ -48,10 +48,7 @@ const products: readonly Product[] = [
 ];
 
 /** The two that are compared, in the order of the table's columns. */
-const sides = [
-  { threads: 1 },
-  { blas: 'portable' },
-] as const;
+const sides = [{ threads: 1 }, { blas: 'portable' }] as const;
 
 /** `bench cpu` */
 export const measure: Measurement = async (args) => {
