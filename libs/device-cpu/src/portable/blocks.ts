@@ -1,12 +1,15 @@
 import { scratchBytes } from '../scratch.js';
 
 /**
- * The most rows of a packed block of a, columns of one of b, and inner extent of both: float32
- * blocks stay in a cache of 512 KiB.
+ * Elements of packed blocks of a, and of unpacked ones of a, b and out; those of packed ones of b.
+ * Together they take 512 KiB of a cache in float32.
  */
-const mostRows = 128;
-const mostColumns = 256;
+const mostElements = 32_768;
+const mostPackedB = 65_536;
 const mostInner = 256;
+/** Columns of out at once: all of them, which lie side by side, or fewer. */
+const mostColumns = 4096;
+const fewColumns = 256;
 
 /** Rows of a strip of a packed block of a. */
 export const stripRows = 4;
@@ -18,19 +21,21 @@ export function stripColumns(elementBytes: 4 | 8): 4 | 8 {
   return elementBytes === 4 ? 8 : 4;
 }
 
-/** How a product is divided. Each extent is decided by one of the product's alone. */
+/** How a product is divided. */
 export interface BlockExtents {
   readonly rows: number;
   readonly columns: number;
+  /** Decides in which order an element of out is summed, and depends on k alone. */
   readonly inner: number;
 }
 
 export function blockExtents(m: number, n: number, k: number, elementBytes: 4 | 8): BlockExtents {
-  return {
-    rows: evenly(m, mostRows, stripRows),
-    columns: evenly(n, mostColumns, stripColumns(elementBytes)),
-    inner: evenly(k, mostInner, 4),
-  };
+  const strip = stripColumns(elementBytes);
+  const inner = evenly(k, mostInner, 4);
+  const fits = n <= mostColumns && ceilTo(n, strip) * inner <= mostPackedB;
+  const columns = fits ? n : evenly(n, fewColumns, strip);
+  const mostRows = Math.floor(mostElements / Math.max(columns, inner) / stripRows) * stripRows;
+  return { rows: evenly(m, mostRows, stripRows), columns, inner };
 }
 
 /** The largest of parts that are as large as each other, multiples of `multiple` where several. */
@@ -52,17 +57,13 @@ export interface BlockSizes {
   readonly tile: number;
 }
 
-/** Of the largest blocks: those of smaller products never need more. */
+/** Smaller products need no more. */
 export function blockSizes(m: number, n: number, k: number, elementBytes: 4 | 8): BlockSizes {
-  const [rows, columns, inner] = [
-    Math.min(m, mostRows),
-    Math.min(n, mostColumns),
-    Math.min(k, mostInner),
-  ];
+  const inner = Math.min(k, mostInner);
   return {
-    packedA: ceilTo(rows, stripRows) * inner,
-    packedB: ceilTo(columns, stripColumns(elementBytes)) * inner,
-    area: Math.max(rows, 8) * Math.max(columns, inner),
+    packedA: Math.min(ceilTo(m, stripRows) * inner, mostElements),
+    packedB: Math.min(ceilTo(n, stripColumns(elementBytes)) * inner, mostPackedB),
+    area: Math.min(Math.max(m, 8) * Math.max(n, inner), mostElements),
     tile: tileBytes / elementBytes,
   };
 }
