@@ -1,21 +1,22 @@
 import { join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
-import { Device, MemoryBudget, type Tensor } from '@emloc/device';
+import { Device, MemoryBudget, type Backend, type Tensor } from '@emloc/device';
 import { createCpuBackend, describeCpu } from '@emloc/device-cpu';
 import { blocksBeforeLoss } from '@emloc/finetune';
 import { openModel } from '@emloc/models';
 import { allDeviceBytes } from '@emloc/weight-pager';
 
 import { compareSides, sampleSide, type Comparison, type Sample } from './cpu-samples.js';
-import { runTraining } from './gpu-training.js';
+import { median } from './gpu-table.js';
+import { runTraining, type TrainingTask } from './gpu-training.js';
 import type { Measurement } from './measurement.js';
 
 const help = `usage: npm run bench -- cpu [--rounds 25] [--steps 5] [--model examples/models/demo-5m]
 The CPU device by its portable code and by the BLAS that is found, one thread each, in turn: products of the shapes of a LoRA step of
 demo-5m, one of 1024 x 1024 x 1024, and whole steps of 8 rows of 60 tokens (--steps a round; 0 leaves them out). Ratios above 1: the
 BLAS is faster; of the medians of processor time, and of the shortest times by the clock. A processor's older kernels of OpenBLAS:
-OPENBLAS_CORETYPE=Haswell or SkylakeX; fused multiply-add in Node 20's WebAssembly: node --experimental-wasm-relaxed-simd
+OPENBLAS_CORETYPE=Haswell or SkylakeX. Fused multiply-add in Node 20's WebAssembly: node --experimental-wasm-relaxed-simd
 dist/bench/bench.mjs cpu.
 `;
 
@@ -62,11 +63,16 @@ export const measure: Measurement = async (args) => {
     },
   });
   const [rounds, steps] = [Number(values.rounds), Number(values.steps)];
-  if (values.help || !(Number.isInteger(rounds) && rounds >= 1 && steps >= 0)) {
+  if (values.help || ![rounds, steps + 1].every((count) => Number.isInteger(count) && count >= 1)) {
     (values.help ? process.stdout : process.stderr).write(help);
     return values.help ? 0 : 2;
   }
-  for (const side of sides) process.stderr.write(`${describeCpu(side).version}\n`);
+  const [blas, portable] = sides.map(describeCpu);
+  process.stderr.write(`${blas?.version} and ${portable?.version}\n`);
+  if (blas?.library === 'portable') {
+    process.stderr.write('bench: no BLAS is found here (EMLOC_BLAS_PATH names one)\n');
+    return 1;
+  }
   row('product', 'm x n x k', 'BLAS, GFLOP/s', 'portable, GFLOP/s', 'ratio', 'of the shortest');
   row('---', '---', '---:', '---:', '---:', '---:');
   for (const product of products) await writeProduct(product, rounds);
@@ -111,47 +117,51 @@ function waves(device: Device, shape: readonly [number, number]): Tensor {
   return device.tensor(source, shape, 'float32', 'activations', 'wave');
 }
 
-async function writeSteps(
-  folder: string,
-  { rounds, steps }: { readonly rounds: number; readonly steps: number },
-): Promise<void> {
+async function writeSteps(folder: string, counts: StepCounts): Promise<void> {
   const { source, layout } = await openModel(folder);
   const task = {
-    ...{ layout, source, loraRank: 8, sequences: 8, sequenceLength: 60, steps },
-    budgetBytes: Number.POSITIVE_INFINITY,
+    ...{ layout, source, loraRank: 8, sequences: 8, sequenceLength: 60 },
+    ...{ steps: counts.steps + 1, budgetBytes: Number.POSITIVE_INFINITY },
   };
-  const samplers = sides.map((side) => {
-    const backend = createCpuBackend(side);
-    const device = new Device(backend, new MemoryBudget(Number.POSITIVE_INFINITY));
-    const memory = {
-      pagerBytes: allDeviceBytes(source, device),
-      keptBlocks: blocksBeforeLoss(layout, layout.linears),
-    };
-    return { backend, sample: () => sampleSteps() };
-
-    /** The step in the middle of a run, which begins with one that is not counted. */
-    async function sampleSteps(): Promise<Sample> {
-      let before = process.cpuUsage();
-      const processorSeconds: number[] = [];
-      const { seconds } = await runTraining({ ...task, steps: steps + 1 }, backend, {
-        ...{ memory, reads: 'real' },
-        onStep: () => {
-          const { user, system } = process.cpuUsage(before);
-          processorSeconds.push((user + system) / 1e6);
-          before = process.cpuUsage();
-        },
-      });
-      const middle = (found: readonly number[]) =>
-        [...found.slice(1)].sort((a, b) => a - b)[steps >> 1] ?? 0;
-      return { seconds: middle(seconds), processorSeconds: middle(processorSeconds) };
-    }
-  });
-  const [first, second] = samplers;
+  const backends = sides.map((side) => createCpuBackend(side));
+  const [first, second] = backends;
   if (!first || !second) return;
-  const found = await compareSides([first.sample, second.sample], Math.ceil(rounds / 3));
-  await Promise.all(samplers.map(({ backend }) => backend.close()));
+  const found = await compareSides(
+    [() => sampleStep(task, first), () => sampleStep(task, second)],
+    Math.ceil(counts.rounds / 3),
+  );
+  await Promise.all(backends.map((backend) => backend.close()));
   const [blas, portable] = found.medianSeconds.map((seconds) => `${(1e3 * seconds).toFixed(1)} ms`);
   row('a LoRA step', '8 rows of 60', blas ?? '', portable ?? '', ...ratios(found));
+}
+
+interface StepCounts {
+  readonly rounds: number;
+  readonly steps: number;
+}
+
+/** Medians of a run's steps but the first, all weights and saved tensors kept. */
+async function sampleStep(task: TrainingTask, backend: Backend): Promise<Sample> {
+  const { source, layout } = task;
+  const device = new Device(backend, new MemoryBudget(Number.POSITIVE_INFINITY));
+  const memory = {
+    pagerBytes: allDeviceBytes(source, device),
+    keptBlocks: blocksBeforeLoss(layout, layout.linears),
+  };
+  const processorSeconds: number[] = [];
+  let before = process.cpuUsage();
+  const { seconds } = await runTraining(task, backend, {
+    ...{ memory, reads: 'real' },
+    onStep: () => {
+      const { user, system } = process.cpuUsage(before);
+      processorSeconds.push((user + system) / 1e6);
+      before = process.cpuUsage();
+    },
+  });
+  return {
+    seconds: median(seconds.slice(1)),
+    processorSeconds: median(processorSeconds.slice(1)),
+  };
 }
 
 function ratios({ ratio, shortestRatio }: Comparison): [string, string] {
