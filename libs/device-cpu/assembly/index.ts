@@ -1,4 +1,4 @@
-export { spackRows, spackColumns, sgemmBlock } from './sgemm-block';
+export { spackRows, spackColumns, sgemmStripRows, sgemmBlock } from './sgemm-block';
 export { dpackRows, dpackColumns, dgemmBlock } from './dgemm-block';
 export { isFused } from './multiply-add';
 export { softmaxRows, probabilityRows, scoreGradients, softCapRow, multiplyRow } from './softmax';

@@ -1,7 +1,6 @@
 /**
  * Strips of a matrix's rows, (strips, depth, strip): element (i, k) of a row-major (count, depth) matrix with `stride` elements from row to
- * row goes to lane i % strip of place k of strip i / strip. Lanes of the last strip that have no row become zeros. Addresses are in bytes,
- * strip is a multiple of 4.
+ * row goes to lane i % strip of place k of strip i / strip. Lanes of the last strip that have no row become zeros. Addresses are in bytes.
  */
 // @ts-ignore: decorator
 @inline
@@ -9,11 +8,14 @@ export function packRows<T>(from: usize, stride: i32, count: i32, depth: i32, st
   const rowBytes = <usize>stride * sizeof<T>();
   const placeBytes = <usize>strip * sizeof<T>();
   for (let row = 0; row < count; row += strip) {
-    for (let lane = 0; lane < strip; lane += 4, from += 4 * rowBytes) {
+    for (let lane = 0; lane < strip; ) {
+      const rows = min(strip - lane, count - row - lane);
       const target = to + <usize>lane * sizeof<T>();
-      const rows = count - row - lane;
       if (rows >= 4) packFour<T>(from, rowBytes, depth, target, placeBytes);
-      else packRest<T>(from, rowBytes, rows, depth, target, placeBytes);
+      else packOne<T>(from, rows > 0, depth, target, placeBytes);
+      const packed = rows >= 4 ? 4 : 1;
+      lane += packed;
+      from += <usize>packed * rowBytes;
     }
     to += <usize>depth * placeBytes;
   }
@@ -54,22 +56,18 @@ function packFour<T>(first: usize, rowBytes: usize, depth: i32, to: usize, place
   }
 }
 
-/** Up to 3 rows, or none. */
+/** A row, or zeros. */
 // @ts-ignore: decorator
 @inline
-function packRest<T>(from: usize, rowBytes: usize, rows: i32, depth: i32, to: usize, placeBytes: usize): void {
-  for (let k = 0; k < depth; k += 1, from += sizeof<T>(), to += placeBytes) {
-    for (let lane = 0; lane < 4; lane += 1) {
-      const value = lane < rows ? load<T>(from + <usize>lane * rowBytes) : <T>0;
-      store<T>(to + <usize>lane * sizeof<T>(), value);
-    }
-  }
+function packOne<T>(from: usize, isRow: bool, depth: i32, to: usize, placeBytes: usize): void {
+  const end = to + <usize>depth * placeBytes;
+  for (; to < end; to += placeBytes, from += sizeof<T>()) store<T>(to, isRow ? load<T>(from) : <T>0);
 }
 
 /**
  * Strips of a matrix's columns likewise: element (k, j) of a row-major (rows, count) matrix goes to lane j % strip of place k of strip
- * j / strip. Strips are `depth` places long, of which these are `rows` from the one that `to` is the first strip's. A place has 16 or 32
- * bytes.
+ * j / strip. Strips are `depth` places long, of which these are `rows` from the one that `to` is the first strip's. A place has 16,
+ * 20 or 32 bytes.
  */
 // @ts-ignore: decorator
 @inline
@@ -81,6 +79,7 @@ export function packColumns<T>(from: usize, stride: i32, rows: i32, count: i32, 
     const end = to + <usize>rows * placeBytes;
     if (count - column < strip) packPart<T>(from, rowBytes, count - column, strip, to, end);
     else if (placeBytes == 16) copyVectors(from, rowBytes, to, end);
+    else if (placeBytes == 20) copyFives(from, rowBytes, to, end);
     else copyPairs(from, rowBytes, to, end);
   }
 }
@@ -89,6 +88,15 @@ export function packColumns<T>(from: usize, stride: i32, rows: i32, count: i32, 
 @inline
 function copyVectors(from: usize, rowBytes: usize, to: usize, end: usize): void {
   for (; to < end; to += 16, from += rowBytes) v128.store(to, v128.load(from));
+}
+
+// @ts-ignore: decorator
+@inline
+function copyFives(from: usize, rowBytes: usize, to: usize, end: usize): void {
+  for (; to < end; to += 20, from += rowBytes) {
+    v128.store(to, v128.load(from));
+    store<f32>(to, load<f32>(from, 16), 16);
+  }
 }
 
 // @ts-ignore: decorator

@@ -49,6 +49,7 @@ export interface WasmKernels {
   readonly dpackRows: PackRows;
   readonly spackColumns: PackColumns;
   readonly dpackColumns: PackColumns;
+  sgemmStripRows(): number;
   readonly sgemmBlock: MultiplyBlock;
   readonly dgemmBlock: MultiplyBlock;
   softmaxRows(

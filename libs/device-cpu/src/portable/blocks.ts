@@ -11,10 +11,10 @@ const mostInner = 256;
 const mostColumns = 4096;
 const fewColumns = 256;
 
-/** Rows of a strip of a packed block of a. */
-export const stripRows = 4;
-/** What hangs over the edges of out is computed in a tile of 4 strips of 32 bytes. */
-const tileBytes = 128;
+/** A strip of a packed block of a has at most as many rows. */
+const mostStripRows = 5;
+/** What hangs over the edges of out is computed in a tile with rows of 32 bytes. */
+const tileBytes = 32 * mostStripRows;
 
 /** Columns of a strip of a packed block of b. */
 export function stripColumns(elementBytes: 4 | 8): 4 | 8 {
@@ -29,7 +29,10 @@ export interface BlockExtents {
   readonly inner: number;
 }
 
-export function blockExtents(m: number, n: number, k: number, elementBytes: 4 | 8): BlockExtents {
+export function blockExtents(
+  [m, n, k]: readonly [m: number, n: number, k: number],
+  { elementBytes, stripRows }: { readonly elementBytes: 4 | 8; readonly stripRows: number },
+): BlockExtents {
   const strip = stripColumns(elementBytes);
   const inner = evenly(k, mostInner, 4);
   const fits = n <= mostColumns && ceilTo(n, strip) * inner <= mostPackedB;
@@ -61,7 +64,7 @@ export interface BlockSizes {
 export function blockSizes(m: number, n: number, k: number, elementBytes: 4 | 8): BlockSizes {
   const inner = Math.min(k, mostInner);
   return {
-    packedA: Math.min(ceilTo(m, stripRows) * inner, mostElements),
+    packedA: Math.min((m + mostStripRows - 1) * inner, mostElements),
     packedB: Math.min(ceilTo(n, stripColumns(elementBytes)) * inner, mostPackedB),
     area: Math.min(Math.max(m, 8) * Math.max(n, inner), mostElements),
     tile: tileBytes / elementBytes,

@@ -1,12 +1,14 @@
 import type { Elements, Matrix, ProductOptions } from '../linear-algebra.js';
 import type { Scratch } from '../scratch.js';
 import type { ProductKernels } from '../wasm.js';
-import { blockExtents, blockSizes, stripColumns, stripRows, type BlockExtents } from './blocks.js';
+import { blockExtents, blockSizes, stripColumns, type BlockExtents } from './blocks.js';
 import { copyRows } from './copy-rows.js';
 
 /** How one element type is multiplied. */
 export interface BlockKernel<T extends Elements> extends ProductKernels {
   readonly elementBytes: 4 | 8;
+  /** Rows of a strip of a packed block of a. */
+  readonly stripRows: number;
   view(address: number, count: number): T;
 }
 
@@ -83,7 +85,7 @@ function openProduct<T extends Elements>(
 ): Product<T> {
   const { elementBytes } = kernel;
   const { m, n, k } = options;
-  const extents = blockExtents(m, n, k, elementBytes);
+  const extents = blockExtents([m, n, k], kernel);
   const sizes = blockSizes(m, n, k, elementBytes);
   return {
     kernel,
@@ -130,12 +132,12 @@ function packA<T extends Elements>(product: Product<T>, { row, rows, inner, dept
   if (options.transposeA === true) {
     const block = { row: inner, column: row, rows: depth, columns: rows };
     const { address, stride } = place(product, options.a, block);
-    kernel.packColumns(address, stride, depth, rows, depth, stripRows, a);
+    kernel.packColumns(address, stride, depth, rows, depth, kernel.stripRows, a);
     return;
   }
   const block = { row, column: inner, rows, columns: depth };
   const { address, stride } = place(product, options.a, block);
-  kernel.packRows(address, stride, rows, depth, stripRows, a);
+  kernel.packRows(address, stride, rows, depth, kernel.stripRows, a);
 }
 
 function multiplyBlock<T extends Elements>(product: Product<T>, step: Step): void {

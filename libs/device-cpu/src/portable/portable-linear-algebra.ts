@@ -24,6 +24,7 @@ export class PortableLinearAlgebra implements LinearAlgebra {
     this.description = describePortable(wasm);
     this.#single = {
       elementBytes: 4,
+      stripRows: wasm.sgemmStripRows(),
       view: (address, count) => scratch.float32(address, count),
       packRows: wasm.spackRows,
       packColumns: wasm.spackColumns,
@@ -31,6 +32,7 @@ export class PortableLinearAlgebra implements LinearAlgebra {
     };
     this.#double = {
       elementBytes: 8,
+      stripRows: 4,
       view: (address, count) => scratch.float64(address, count),
       packRows: wasm.dpackRows,
       packColumns: wasm.dpackColumns,
