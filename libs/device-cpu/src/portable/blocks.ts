@@ -2,13 +2,13 @@ import { scratchBytes } from '../scratch.js';
 
 /**
  * Elements of packed blocks of a, and of unpacked ones of a, b and out; those of packed ones of b.
- * Together they take 512 KiB of a cache in float32.
+ * Together they take 384 KiB of a cache in float32.
  */
-const mostElements = 32_768;
+const mostElements = 16_384;
 const mostPackedB = 65_536;
 const mostInner = 256;
 /** Columns of out at once: all of them, which lie side by side, or fewer. */
-const mostColumns = 4096;
+const mostColumns = 2048;
 const fewColumns = 256;
 
 /** A strip of a packed block of a has at most as many rows. */

@@ -89,7 +89,8 @@ describe.each(sides)('portable products, relaxed SIMD %p', (relaxed) => {
       { m: 7, n: 12, k: 270, gap: 3 },
       { m: 131, n: 260, k: 259, alpha: 2, gap: 1 },
       { m: 140, n: 70, k: 530, accumulate: true },
-      { m: 10, n: 4200, k: 2 },
+      { m: 11, n: 2048, k: 2 },
+      { m: 6, n: 2049, k: 2 },
       { m: 33, n: 8, k: 24, gap: 40, accumulate: true },
     ];
     test.each(cases)('%j, each operand as it is and transposed', (one) => {
