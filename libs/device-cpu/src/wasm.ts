@@ -116,16 +116,17 @@ export function instantiateKernels(relaxed?: boolean): WasmKernels {
   return instantiate(fused ?? plainModule());
 }
 
-/** Compiled once a process; null where it cannot be had, or does not fuse. */
-let relaxedKernels: WebAssembly.Module | null | undefined;
+/** Compiled once a process. */
+let relaxedKernels: WebAssembly.Module | undefined;
 
 function relaxedModule(): WebAssembly.Module | null {
-  if (relaxedKernels === undefined) {
-    const bytes = readFileSync(new URL('./kernels-relaxed.wasm', import.meta.url));
-    const module = WebAssembly.validate(bytes) ? new WebAssembly.Module(bytes) : null;
-    relaxedKernels = module && instantiate(module).isFused() ? module : null;
-  }
-  return relaxedKernels;
+  if (relaxedKernels) return relaxedKernels;
+  const bytes = readFileSync(new URL('./kernels-relaxed.wasm', import.meta.url));
+  if (!WebAssembly.validate(bytes)) return null;
+  const module = new WebAssembly.Module(bytes);
+  if (!instantiate(module).isFused()) return null;
+  relaxedKernels = module;
+  return module;
 }
 
 let plainKernels: WebAssembly.Module | undefined;

@@ -24,7 +24,7 @@ interface Case {
 }
 
 function waves(type: ArrayType, count: number, seed: number): Elements {
-  return type.from({ length: count }, (_, i) => Math.sin(seed + 0.37 * i * i));
+  return new type(Array.from({ length: count }, (_, i) => Math.sin(seed + 0.37 * i * i)));
 }
 
 function problem(
@@ -89,6 +89,8 @@ describe.each(sides)('portable products, relaxed SIMD %p', (relaxed) => {
       { m: 7, n: 12, k: 270, gap: 3 },
       { m: 131, n: 260, k: 259, alpha: 2, gap: 1 },
       { m: 140, n: 70, k: 530, accumulate: true },
+      { m: 704, n: 8, k: 480 },
+      { m: 90, n: 512, k: 30 },
       { m: 11, n: 2048, k: 2 },
       { m: 6, n: 2049, k: 2 },
       { m: 33, n: 8, k: 24, gap: 40, accumulate: true },
@@ -114,7 +116,7 @@ describe.each(sides)('portable products, relaxed SIMD %p', (relaxed) => {
       const whole = multiply(large);
       const { a, b } = large;
       const turnedB = {
-        data: type.from({ length: k }, (_, l) => b.data[l * b.stride + 299] as number),
+        data: new type(Array.from({ length: k }, (_, l) => b.data[l * b.stride + 299] as number)),
         stride: k,
       };
       const row = { data: a.data.subarray(139 * a.stride), stride: k };
