@@ -106,7 +106,7 @@ export interface WasmKernels {
  * one that was asked for
  */
 export function instantiateKernels(relaxed?: boolean): WasmKernels {
-  const fused = relaxed === false ? null : relaxedModule();
+  const fused = relaxed === false ? null : relaxedModule(relaxed === true);
   if (relaxed && !fused) {
     throw new DeviceError(
       'DEVICE_UNAVAILABLE',
@@ -119,14 +119,14 @@ export function instantiateKernels(relaxed?: boolean): WasmKernels {
 /** Compiled once a process. */
 let relaxedKernels: WebAssembly.Module | undefined;
 
-function relaxedModule(): WebAssembly.Module | null {
-  if (relaxedKernels) return relaxedKernels;
-  const bytes = readFileSync(new URL('./kernels-relaxed.wasm', import.meta.url));
-  if (!WebAssembly.validate(bytes)) return null;
-  const module = new WebAssembly.Module(bytes);
-  if (!instantiate(module).isFused()) return null;
-  relaxedKernels = module;
-  return module;
+/** Null where it cannot be had, or does not fuse. What was compiled once stays good if asked for. */
+function relaxedModule(isAskedFor: boolean): WebAssembly.Module | null {
+  if (!isAskedFor || !relaxedKernels) {
+    const bytes = readFileSync(new URL('./kernels-relaxed.wasm', import.meta.url));
+    if (!WebAssembly.validate(bytes)) return null;
+    relaxedKernels ??= new WebAssembly.Module(bytes);
+  }
+  return instantiate(relaxedKernels).isFused() ? relaxedKernels : null;
 }
 
 let plainKernels: WebAssembly.Module | undefined;
