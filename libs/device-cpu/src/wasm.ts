@@ -119,7 +119,7 @@ export function instantiateKernels(relaxed?: boolean): WasmKernels {
 /** Compiled once a process. */
 let relaxedKernels: WebAssembly.Module | undefined;
 
-/** Null where it cannot be had, or does not fuse. What was compiled once stays good if asked for. */
+/** Null where it cannot be had, or does not fuse. What is compiled stays good if asked for. */
 function relaxedModule(isAskedFor: boolean): WebAssembly.Module | null {
   if (!isAskedFor || !relaxedKernels) {
     const bytes = readFileSync(new URL('./kernels-relaxed.wasm', import.meta.url));

@@ -29,7 +29,7 @@ interface Product {
 
 const tokens = 480;
 
-/** A linear's forward, its backward towards inputs, and gradients, of full weights and of LoRA's. */
+/** A linear's forward, its backward towards inputs, and gradients, of weights and of LoRA's. */
 const products: readonly Product[] = [
   { name: 'forward, q and o', layout: 'NT', extents: [tokens, 256, 256] },
   { name: 'forward, k and v', layout: 'NT', extents: [tokens, 128, 256] },

@@ -1,9 +1,9 @@
-import { hasRelaxedSimd } from '../../test/relaxed-simd.js';
-import type { Elements, ProductOptions } from '../linear-algebra.js';
-import { Scratch } from '../scratch.js';
-import { instantiateKernels } from '../wasm.js';
-import { productScratchBytes } from './blocks.js';
-import { PortableLinearAlgebra } from './portable-linear-algebra.js';
+import { hasRelaxedSimd } from '../test/relaxed-simd.js';
+import type { Elements, ProductOptions } from './linear-algebra.js';
+import { productScratchBytes } from './portable/blocks.js';
+import { PortableLinearAlgebra } from './portable/portable-linear-algebra.js';
+import { Scratch } from './scratch.js';
+import { instantiateKernels } from './wasm.js';
 
 const sides = hasRelaxedSimd ? [false, true] : [false];
 if (!hasRelaxedSimd)
