@@ -5,7 +5,7 @@ import { instantiateKernels } from '../src/wasm.js';
 
 const flag = 'experimental-wasm-relaxed-simd';
 
-/** Whether the fused kernels work here; Node 20 has relaxed SIMD behind a flag, set for them only. */
+/** Whether fused kernels work here; Node 20 has relaxed SIMD behind a flag, set for them only. */
 export const hasRelaxedSimd = compileRelaxed();
 
 function compileRelaxed(): boolean {
