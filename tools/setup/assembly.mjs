@@ -1,11 +1,16 @@
 /**
- * `node tools/setup/assembly.mjs ENTRY.ts OUTPUT.wasm` compiles AssemblyScript, as the WebAssembly
- * files of libraries are.
+ * `node tools/setup/assembly.mjs ENTRY.ts OUTPUT.wasm [--relaxed-simd]` compiles AssemblyScript, as
+ * the WebAssembly files of libraries are.
  */
 import process from 'node:process';
+import { parseArgs } from 'node:util';
 import asc from 'assemblyscript/asc';
 
-const [entry, output] = process.argv.slice(2);
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: { 'relaxed-simd': { type: 'boolean', default: false } },
+});
+const [entry, output] = positionals;
 if (!entry || !output) throw new Error('assembly: ENTRY.ts and OUTPUT.wasm are expected');
 const { error, stderr } = await asc.main([
   entry,
@@ -15,7 +20,7 @@ const { error, stderr } = await asc.main([
   '--converge',
   '--noAssert',
   '--enable',
-  'simd',
+  values['relaxed-simd'] ? 'simd,relaxed-simd' : 'simd',
   '--runtime',
   'stub',
   '--use',

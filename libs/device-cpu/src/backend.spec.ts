@@ -22,9 +22,9 @@ describe('cpu backend', () => {
   });
 
   test('describes the portable code with one thread and no path', () => {
-    expect(describeCpu({ blas: 'portable', threads: 8 })).toEqual({
+    expect(describeCpu({ blas: 'portable', threads: 8, relaxedSimd: false })).toEqual({
       library: 'portable',
-      version: '0.1.0',
+      version: 'portable 0.2.0, SIMD',
       threads: 1,
       path: null,
     });

@@ -23,10 +23,11 @@ import { instantiateKernels } from './wasm.js';
  * The CPU as a device: float32, kernels run in the calling thread (and the threads of its BLAS)
  * before a launch returns, so both streams are that thread. Device memory is ordinary memory,
  * counted.
- * @throws DeviceError DEVICE_UNAVAILABLE when the BLAS that was asked for cannot be had
+ * @throws DeviceError DEVICE_UNAVAILABLE when the BLAS or the SIMD that was asked for cannot be
+ * had
  */
 export function createCpuBackend(options: CpuOptions = {}): Backend {
-  const wasm = instantiateKernels();
+  const wasm = instantiateKernels(options.relaxedSimd);
   const scratch = new Scratch(wasm);
   const linearAlgebra: LinearAlgebra = createLinearAlgebra(options, wasm, scratch);
   return new CpuBackend(createKernels({ linearAlgebra, scratch, wasm }));

@@ -1,9 +1,15 @@
 import { Device, MemoryBudget, type HostValues, type Tensor } from '@emloc/device';
 import { describeDeviceConformance } from '@emloc/device-conformance';
 
+import { hasRelaxedSimd } from '../test/relaxed-simd.js';
 import { createCpuBackend, describeCpu } from './index.js';
 
-describeDeviceConformance('cpu, portable', () => createCpuBackend({ blas: 'portable' }));
+const portable = (relaxedSimd: boolean) => createCpuBackend({ blas: 'portable', relaxedSimd });
+describeDeviceConformance('cpu, portable', () => portable(false));
+if (hasRelaxedSimd) describeDeviceConformance('cpu, portable, relaxed SIMD', () => portable(true));
+else
+  test.skip('device conformance with relaxed SIMD: this engine or processor has none', () =>
+    undefined);
 
 const { library, version, path } = describeCpu({ blas: 'auto' });
 if (library === 'portable') {

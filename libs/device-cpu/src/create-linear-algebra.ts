@@ -4,9 +4,9 @@ import { defaultThreads } from './default-threads.js';
 import { blasCandidates, explicitCandidate } from './find-blas.js';
 import type { CpuDescription, LinearAlgebra } from './linear-algebra.js';
 import { NativeLinearAlgebra } from './native-blas.js';
-import { portableDescription, PortableLinearAlgebra } from './portable/portable-linear-algebra.js';
+import { describePortable, PortableLinearAlgebra } from './portable/portable-linear-algebra.js';
 import type { Scratch } from './scratch.js';
-import type { WasmKernels } from './wasm.js';
+import { instantiateKernels, type WasmKernels } from './wasm.js';
 
 export interface CpuOptions {
   /**
@@ -20,11 +20,17 @@ export interface CpuOptions {
    * portable code runs on one.
    */
   readonly threads?: number;
+  /**
+   * Whether the portable code multiplies with WebAssembly's relaxed SIMD, which rounds a product
+   * and its sum as one. Default: where engine and processor do (Node 22; Node 20 with
+   * `--experimental-wasm-relaxed-simd`).
+   */
+  readonly relaxedSimd?: boolean;
 }
 
 /**
  * @throws DeviceError DEVICE_UNAVAILABLE when a library was named, by option or environment, and
- * cannot be used
+ * cannot be used, or relaxed SIMD was asked for and is not here
  */
 export function createLinearAlgebra(
   options: CpuOptions,
@@ -36,7 +42,9 @@ export function createLinearAlgebra(
 
 /** Who would do the linear algebra with these options. @throws as `createLinearAlgebra` */
 export function describeCpu(options: CpuOptions = {}): CpuDescription {
-  return openNative(options)?.description ?? portableDescription;
+  return (
+    openNative(options)?.description ?? describePortable(instantiateKernels(options.relaxedSimd))
+  );
 }
 
 function openNative({

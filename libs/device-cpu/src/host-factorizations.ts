@@ -11,6 +11,6 @@ export type HostFactorizations = Pick<LinearAlgebra, 'eigh' | 'cholesky' | 'solv
  * @throws DeviceError DEVICE_UNAVAILABLE when the library that was asked for cannot be had
  */
 export function hostFactorizations(options: CpuOptions = {}): HostFactorizations {
-  const wasm = instantiateKernels();
+  const wasm = instantiateKernels(options.relaxedSimd);
   return createLinearAlgebra(options, wasm, new Scratch(wasm));
 }

@@ -57,7 +57,7 @@ export interface CpuDescription {
   readonly library: 'openblas' | 'mkl' | 'blis' | 'accelerate' | 'blas' | 'portable';
   /**
    * As the library tells it, processor kernels included; this package's version for the portable
-   * code.
+   * code, and which SIMD its WebAssembly has.
    */
   readonly version: string;
   readonly threads: number;

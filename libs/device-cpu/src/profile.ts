@@ -8,7 +8,7 @@ import { gatedDeltaRuleScratchBytes } from './kernels/gated-delta-rule.js';
 import { gramChunkRows } from './kernels/gram.js';
 import { wholeProduct } from './kernels/outer-products.js';
 import { eighWorkElements } from './native-blas.js';
-import { productScratchBytes } from './portable/gemm.js';
+import { productScratchBytes } from './portable/blocks.js';
 import { scratchBytes } from './scratch.js';
 import { widenedBytes } from './widened.js';
 

@@ -8,7 +8,10 @@ import { activationCodes } from './activations.js';
 import { instantiateKernels } from './wasm.js';
 
 describe('WebAssembly kernels', () => {
-  test('are what assembly/ compiles to', () => {
+  test.each([
+    ['kernels.wasm', []],
+    ['kernels-relaxed.wasm', ['--relaxed-simd']],
+  ])('%s is what assembly/ compiles to', (name, flags) => {
     const folder = mkdtempSync(join(tmpdir(), 'emloc-wasm-'));
     try {
       const output = join(folder, 'kernels.wasm');
@@ -16,10 +19,10 @@ describe('WebAssembly kernels', () => {
         process.execPath,
         ['../../../tools/setup/assembly.mjs', '../assembly/index.ts']
           .map((file) => fileURLToPath(new URL(file, import.meta.url)))
-          .concat(output),
+          .concat(output, flags),
         { stdio: 'pipe' },
       );
-      const committed = readFileSync(new URL('./kernels.wasm', import.meta.url));
+      const committed = readFileSync(new URL(name, import.meta.url));
       expect(readFileSync(output).equals(committed)).toBe(true);
     } finally {
       rmSync(folder, { recursive: true });

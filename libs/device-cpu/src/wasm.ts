@@ -1,11 +1,57 @@
 import { readFileSync } from 'node:fs';
 import { DeviceError } from '@emloc/device';
 
+type PackRows = (
+  from: number,
+  stride: number,
+  count: number,
+  depth: number,
+  strip: number,
+  to: number,
+) => void;
+
+type PackColumns = (
+  from: number,
+  stride: number,
+  rows: number,
+  count: number,
+  depth: number,
+  strip: number,
+  to: number,
+) => void;
+
+type MultiplyBlock = (
+  rows: number,
+  columns: number,
+  k: number,
+  a: number,
+  b: number,
+  c: number,
+  stride: number,
+  alpha: number,
+  accumulate: boolean,
+  tile: number,
+) => void;
+
+/** How one element type is multiplied. */
+export interface ProductKernels {
+  readonly packRows: PackRows;
+  readonly packColumns: PackColumns;
+  readonly multiplyBlock: MultiplyBlock;
+}
+
 /** The kernels of `assembly/`, compiled. Addresses are byte offsets into `memory`. */
 export interface WasmKernels {
   readonly memory: WebAssembly.Memory;
-  sgemmBlock(rows: number, columns: number, k: number, a: number, b: number, c: number): void;
-  dgemmBlock(rows: number, columns: number, k: number, a: number, b: number, c: number): void;
+  /** Whether products and sums of `sgemmBlock` and `dgemmBlock` are rounded as one: 0 or 1. */
+  isFused(): number;
+  readonly spackRows: PackRows;
+  readonly dpackRows: PackRows;
+  readonly spackColumns: PackColumns;
+  readonly dpackColumns: PackColumns;
+  sgemmStripRows(): number;
+  readonly sgemmBlock: MultiplyBlock;
+  readonly dgemmBlock: MultiplyBlock;
   softmaxRows(
     scores: number,
     rows: number,
@@ -53,12 +99,44 @@ export interface WasmKernels {
   indexOf(x: number, count: number, value: number): number;
 }
 
-/** @throws DeviceError DEVICE_UNAVAILABLE when this Node has no WebAssembly SIMD. */
-export function instantiateKernels(): WasmKernels {
-  const file = new URL('./kernels.wasm', import.meta.url);
+/**
+ * @param relaxed whether to take the kernels that are compiled with relaxed SIMD, which round a
+ * product and its sum as one. Default: where the engine and the processor do
+ * @throws DeviceError DEVICE_UNAVAILABLE when this Node has no WebAssembly SIMD, or not the relaxed
+ * one that was asked for
+ */
+export function instantiateKernels(relaxed?: boolean): WasmKernels {
+  const fused = relaxed === false ? null : relaxedModule(relaxed === true);
+  if (relaxed && !fused) {
+    throw new DeviceError(
+      'DEVICE_UNAVAILABLE',
+      'cpu device: WebAssembly has no relaxed SIMD here, or the processor does not fuse products and sums',
+    );
+  }
+  return instantiate(fused ?? plainModule());
+}
+
+/** Compiled once a process. */
+let relaxedKernels: WebAssembly.Module | undefined;
+
+/** Null where it cannot be had, or does not fuse. What is compiled stays good if asked for. */
+function relaxedModule(isAskedFor: boolean): WebAssembly.Module | null {
+  if (!isAskedFor || !relaxedKernels) {
+    const bytes = readFileSync(new URL('./kernels-relaxed.wasm', import.meta.url));
+    if (!WebAssembly.validate(bytes)) return null;
+    relaxedKernels ??= new WebAssembly.Module(bytes);
+  }
+  return instantiate(relaxedKernels).isFused() ? relaxedKernels : null;
+}
+
+let plainKernels: WebAssembly.Module | undefined;
+
+function plainModule(): WebAssembly.Module {
   try {
-    const module = new WebAssembly.Module(readFileSync(file));
-    return new WebAssembly.Instance(module).exports as unknown as WasmKernels;
+    plainKernels ??= new WebAssembly.Module(
+      readFileSync(new URL('./kernels.wasm', import.meta.url)),
+    );
+    return plainKernels;
   } catch (cause) {
     throw new DeviceError(
       'DEVICE_UNAVAILABLE',
@@ -66,4 +144,8 @@ export function instantiateKernels(): WasmKernels {
       { cause },
     );
   }
+}
+
+function instantiate(module: WebAssembly.Module): WasmKernels {
+  return new WebAssembly.Instance(module).exports as unknown as WasmKernels;
 }

@@ -10,6 +10,10 @@ const measurements: Readonly<
     summary: 'the store of tensors against a raw TCP socket and gRPC',
     load: () => import('./bus.js'),
   },
+  cpu: {
+    summary: 'the portable code of the CPU device against the BLAS, a thread each',
+    load: () => import('./cpu.js'),
+  },
   factors: {
     summary: 'factors of a layer, exact and fast: seconds and errors, or what there is to do',
     load: () => import('./factors.js'),

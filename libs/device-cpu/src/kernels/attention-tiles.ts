@@ -11,7 +11,7 @@ import {
 } from '@emloc/device';
 
 import { assertSequences, assertShape, matrix } from '../checks.js';
-import { productScratchBytes } from '../portable/gemm.js';
+import { productScratchBytes } from '../portable/blocks.js';
 import { scratchBytes } from '../scratch.js';
 
 type TileOptions = Pick<AttentionOptions, 'sequences' | 'mask'>;

@@ -10,7 +10,7 @@ import {
 import { assertShape, matrix } from '../checks.js';
 import type { CpuContext } from '../context.js';
 import { float32 } from '../memory.js';
-import { productScratchBytes } from '../portable/gemm.js';
+import { productScratchBytes } from '../portable/blocks.js';
 import { scratchBytes } from '../scratch.js';
 
 /** A sequence's query, and the rows of the cache that it attends to. */

@@ -8,7 +8,7 @@ import {
 import { assertSequences, assertShape, matrix } from '../checks.js';
 import type { CpuContext } from '../context.js';
 import type { LinearAlgebra, Matrix, ProductOptions } from '../linear-algebra.js';
-import { productScratchBytes } from '../portable/gemm.js';
+import { productScratchBytes } from '../portable/blocks.js';
 import { scratchBytes } from '../scratch.js';
 
 /** Row-major, in scratch or a tensor. */

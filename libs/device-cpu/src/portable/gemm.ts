@@ -1,149 +1,176 @@
 import type { Elements, Matrix, ProductOptions } from '../linear-algebra.js';
-import { scratchBytes, type Scratch } from '../scratch.js';
-import { pack } from './pack.js';
-
-/**
- * Rows of a packed block of a, columns of a packed block of b, and inner extent of both: together
- * they stay in a 512 KiB cache.
- */
-const blockRows = 64;
-const blockColumns = 256;
-const blockInner = 256;
-const stripRows = 4;
+import type { Scratch } from '../scratch.js';
+import type { ProductKernels } from '../wasm.js';
+import { blockExtents, blockSizes, stripColumns, type BlockExtents } from './blocks.js';
+import { copyRows } from './copy-rows.js';
 
 /** How one element type is multiplied. */
-export interface BlockKernel<T extends Elements> {
-  readonly elementBytes: number;
-  /** Columns of a strip of b. */
-  readonly stripColumns: 4 | 8;
+export interface BlockKernel<T extends Elements> extends ProductKernels {
+  readonly elementBytes: 4 | 8;
+  /** Rows of a strip of a packed block of a. */
+  readonly stripRows: number;
   view(address: number, count: number): T;
-  multiply(rows: number, columns: number, k: number, a: number, b: number, c: number): void;
 }
 
-function ceilTo(value: number, multiple: number): number {
-  return Math.ceil(value / multiple) * multiple;
+/** What all blocks of a product share. */
+interface Product<T extends Elements> {
+  readonly kernel: BlockKernel<T>;
+  readonly options: ProductOptions<T>;
+  readonly extents: BlockExtents;
+  /** Addresses of packed blocks and of what hangs over an edge. */
+  readonly a: number;
+  readonly b: number;
+  readonly tile: number;
+  /** Where blocks of operands lie that are not in the WebAssembly memory themselves. */
+  readonly area: T;
 }
 
-function blockExtents(m: number, n: number, k: number, stripColumns: number) {
-  return {
-    rows: ceilTo(Math.min(m, blockRows), stripRows),
-    columns: ceilTo(Math.min(n, blockColumns), stripColumns),
-    inner: Math.min(k, blockInner),
-  };
+/** Part of an operand, in rows and columns as it is stored. */
+interface Block {
+  readonly row: number;
+  readonly column: number;
+  readonly rows: number;
+  readonly columns: number;
 }
 
-/** Scratch bytes of a product: one packed block of each of a, b and out. */
-export function productScratchBytes(m: number, n: number, k: number, elementBytes: 4 | 8): number {
-  const { rows, columns, inner } = blockExtents(m, n, k, elementBytes === 4 ? 8 : 4);
-  return (
-    scratchBytes(rows * inner * elementBytes) +
-    scratchBytes(inner * columns * elementBytes) +
-    scratchBytes(rows * columns * elementBytes)
-  );
+/** A block in the WebAssembly memory. */
+interface Placed {
+  readonly address: number;
+  /** Elements from row to row. */
+  readonly stride: number;
+}
+
+/** Places of a block in out and along the inner extent. */
+interface Step {
+  readonly row: number;
+  readonly rows: number;
+  readonly column: number;
+  readonly columns: number;
+  readonly inner: number;
+  readonly depth: number;
 }
 
 /**
  * Blocked matrix product (Goto and van de Geijn, Anatomy of High-Performance Matrix Multiplication,
  * 2008): blocks of a and b are packed into strips, which is also where transposes are resolved, and
- * a WebAssembly kernel multiplies packed blocks.
+ * multiplied. An element of out is summed along k in one order, whatever m, n and transposes are:
+ * a sum for each block of k, these added to out one after another.
  */
 export function blockedProduct<T extends Elements>(
   kernel: BlockKernel<T>,
   scratch: Scratch,
   options: ProductOptions<T>,
 ): void {
-  const { m, n, k, a, b, out, alpha } = options;
-  const { elementBytes, stripColumns } = kernel;
-  const extents = blockExtents(m, n, k, stripColumns);
+  const { m, n, k } = options;
   const mark = scratch.mark;
-  const [aBytes, bBytes] = [
-    extents.rows * extents.inner * elementBytes,
-    extents.inner * extents.columns * elementBytes,
-  ];
-  const [aAddress, bAddress, cAddress] = [
-    scratch.take(aBytes),
-    scratch.take(bBytes),
-    scratch.take(extents.rows * extents.columns * elementBytes),
-  ];
-  const packedA = kernel.view(aAddress, aBytes / elementBytes);
-  const packedB = kernel.view(bAddress, bBytes / elementBytes);
-  const block = kernel.view(cAddress, extents.rows * extents.columns);
-  for (let column = 0; column < n; column += blockColumns) {
-    const columns = Math.min(blockColumns, n - column);
-    const paddedColumns = ceilTo(columns, stripColumns);
-    for (let inner = 0; inner < k; inner += blockInner) {
-      const depth = Math.min(blockInner, k - inner);
-      pack(
-        b,
-        {
-          start: column,
-          count: columns,
-          inner,
-          depth,
-          strip: stripColumns,
-          acrossRows: options.transposeB === true,
-        },
-        packedB,
-      );
-      for (let row = 0; row < m; row += blockRows) {
-        const rows = Math.min(blockRows, m - row);
-        pack(
-          a,
-          {
-            start: row,
-            count: rows,
-            inner,
-            depth,
-            strip: stripRows,
-            acrossRows: options.transposeA !== true,
-          },
-          packedA,
-        );
-        kernel.multiply(
-          ceilTo(rows, stripRows),
-          paddedColumns,
-          depth,
-          aAddress,
-          bAddress,
-          cAddress,
-        );
-        const target = {
-          offset: row * out.stride + column,
-          rows,
-          columns,
-          blockStride: paddedColumns,
-          alpha,
-          accumulate: options.accumulate || inner > 0,
-        };
-        store(block, out, target);
-      }
+  const product = openProduct(kernel, scratch, options);
+  const { extents } = product;
+  for (let column = 0; column < n; column += extents.columns) {
+    const columns = Math.min(extents.columns, n - column);
+    for (let inner = 0; inner < k; inner += extents.inner) {
+      const depth = Math.min(extents.inner, k - inner);
+      const step = { row: 0, rows: 0, column, columns, inner, depth };
+      packB(product, step);
+      for (let row = 0; row < m; row += extents.rows)
+        multiplyBlock(product, { ...step, row, rows: Math.min(extents.rows, m - row) });
     }
   }
   scratch.release(mark);
 }
 
-interface StoreTarget {
-  readonly offset: number;
-  readonly rows: number;
-  readonly columns: number;
-  readonly blockStride: number;
-  readonly alpha: number;
-  readonly accumulate: boolean;
+function openProduct<T extends Elements>(
+  kernel: BlockKernel<T>,
+  scratch: Scratch,
+  options: ProductOptions<T>,
+): Product<T> {
+  const { elementBytes } = kernel;
+  const { m, n, k } = options;
+  const extents = blockExtents([m, n, k], kernel);
+  const sizes = blockSizes(m, n, k, elementBytes);
+  return {
+    kernel,
+    options,
+    extents,
+    a: scratch.take(sizes.packedA * elementBytes),
+    b: scratch.take(sizes.packedB * elementBytes),
+    tile: scratch.take(sizes.tile * elementBytes),
+    area: kernel.view(scratch.take(sizes.area * elementBytes), sizes.area),
+  };
 }
 
-function store<T extends Elements>(
-  block: T,
-  { data, stride }: Matrix<T>,
-  { offset, rows, columns, blockStride, alpha, accumulate }: StoreTarget,
+/** In parts, as many as the area has room for. */
+function packB<T extends Elements>(
+  product: Product<T>,
+  { column, columns, inner, depth }: Step,
 ): void {
-  for (let row = 0; row < rows; row += 1) {
-    const from = row * blockStride;
-    const to = offset + row * stride;
-    if (!accumulate && alpha === 1) data.set(block.subarray(from, from + columns), to);
-    else if (!accumulate)
-      for (let j = 0; j < columns; j += 1) data[to + j] = alpha * (block[from + j] as number);
-    else
-      for (let j = 0; j < columns; j += 1)
-        data[to + j] = (data[to + j] as number) + alpha * (block[from + j] as number);
+  const { kernel, options, area, b } = product;
+  const strip = stripColumns(kernel.elementBytes);
+  if (options.transposeB === true) {
+    const most = strip * Math.floor(area.length / depth / strip);
+    for (let start = 0; start < columns; start += most) {
+      const count = Math.min(most, columns - start);
+      const block = { row: column + start, column: inner, rows: count, columns: depth };
+      const { address, stride } = place(product, options.b, block);
+      const to = b + start * depth * kernel.elementBytes;
+      kernel.packRows(address, stride, count, depth, strip, to);
+    }
+    return;
   }
+  const most = Math.floor(area.length / columns);
+  for (let start = 0; start < depth; start += most) {
+    const rows = Math.min(most, depth - start);
+    const { address, stride } = place(product, options.b, {
+      ...{ row: inner + start, column, rows, columns },
+    });
+    const to = b + start * strip * kernel.elementBytes;
+    kernel.packColumns(address, stride, rows, columns, depth, strip, to);
+  }
+}
+
+function packA<T extends Elements>(product: Product<T>, { row, rows, inner, depth }: Step): void {
+  const { kernel, options, a } = product;
+  if (options.transposeA === true) {
+    const block = { row: inner, column: row, rows: depth, columns: rows };
+    const { address, stride } = place(product, options.a, block);
+    kernel.packColumns(address, stride, depth, rows, depth, kernel.stripRows, a);
+    return;
+  }
+  const block = { row, column: inner, rows, columns: depth };
+  const { address, stride } = place(product, options.a, block);
+  kernel.packRows(address, stride, rows, depth, kernel.stripRows, a);
+}
+
+function multiplyBlock<T extends Elements>(product: Product<T>, step: Step): void {
+  const { kernel, options, a, b, tile, area } = product;
+  const { row, rows, column, columns, inner, depth } = step;
+  packA(product, step);
+  const { data, stride } = options.out;
+  const start = row * stride + column;
+  const accumulate = options.accumulate || inner > 0;
+  const multiply = (c: number, cStride: number): void =>
+    kernel.multiplyBlock(rows, columns, depth, a, b, c, cStride, options.alpha, accumulate, tile);
+  if (data.buffer === area.buffer) {
+    multiply(data.byteOffset + start * kernel.elementBytes, stride);
+    return;
+  }
+  const [outside, inside] = [
+    { data, start, stride },
+    { data: area, start: 0, stride: columns },
+  ];
+  if (accumulate) copyRows(outside, inside, rows, columns);
+  multiply(area.byteOffset, columns);
+  copyRows(inside, outside, rows, columns);
+}
+
+/** Where a block is, or a copy of it in the area. */
+function place<T extends Elements>(
+  { area, kernel }: Product<T>,
+  { data, stride }: Matrix<T>,
+  { row, column, rows, columns }: Block,
+): Placed {
+  const start = row * stride + column;
+  if (data.buffer === area.buffer)
+    return { address: data.byteOffset + start * kernel.elementBytes, stride };
+  copyRows({ data, start, stride }, { data: area, start: 0, stride: columns }, rows, columns);
+  return { address: area.byteOffset, stride: columns };
 }

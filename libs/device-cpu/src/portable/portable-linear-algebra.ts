@@ -13,7 +13,7 @@ import { portableSolveTriangular } from './solve-triangular.js';
 
 /** Linear algebra without a library, on the calling thread. */
 export class PortableLinearAlgebra implements LinearAlgebra {
-  readonly description: CpuDescription = portableDescription;
+  readonly description: CpuDescription;
   readonly #single: BlockKernel<Float32Array>;
   readonly #double: BlockKernel<Float64Array>;
 
@@ -21,17 +21,22 @@ export class PortableLinearAlgebra implements LinearAlgebra {
     wasm: WasmKernels,
     private readonly scratch: Scratch,
   ) {
+    this.description = describePortable(wasm);
     this.#single = {
       elementBytes: 4,
-      stripColumns: 8,
+      stripRows: wasm.sgemmStripRows(),
       view: (address, count) => scratch.float32(address, count),
-      multiply: wasm.sgemmBlock,
+      packRows: wasm.spackRows,
+      packColumns: wasm.spackColumns,
+      multiplyBlock: wasm.sgemmBlock,
     };
     this.#double = {
       elementBytes: 8,
-      stripColumns: 4,
+      stripRows: 4,
       view: (address, count) => scratch.float64(address, count),
-      multiply: wasm.dgemmBlock,
+      packRows: wasm.dpackRows,
+      packColumns: wasm.dpackColumns,
+      multiplyBlock: wasm.dgemmBlock,
     };
   }
 
@@ -71,9 +76,12 @@ export class PortableLinearAlgebra implements LinearAlgebra {
   }
 }
 
-export const portableDescription: CpuDescription = Object.freeze({
-  library: 'portable',
-  version: '0.1.0',
-  threads: 1,
-  path: null,
-});
+/** Fused products and sums are others in their last bits. */
+export function describePortable(wasm: WasmKernels): CpuDescription {
+  return {
+    library: 'portable',
+    version: `portable 0.2.0, ${wasm.isFused() ? 'relaxed SIMD' : 'SIMD'}`,
+    threads: 1,
+    path: null,
+  };
+}
