@@ -26,7 +26,9 @@ it.each(['output', 'loss'] as const)(
     const [fast, exact] = [`fast-${emulatorMetric}`, `exact-${emulatorMetric}`];
     const found = await run(fast, { emulatorMetric });
     const expected = await run(exact, { emulatorMetric, factors: 'exact' });
-    expect(found.validation.emulator).toBeCloseTo(expected.validation.emulator ?? NaN, 2);
+    // Each layer may lose a thousandth more than the least there is.
+    const least = expected.validation.emulator ?? NaN;
+    expect(Math.abs((found.validation.emulator ?? NaN) / least - 1)).toBeLessThan(3e-3);
     const record = await readFile(join(jobs.workspace.outputs, fast, 'emloc.json'), 'utf8');
     const { factors, emulator } = JSON.parse(record) as {
       factors: string;
