@@ -8,7 +8,7 @@ import type { TuneOptions } from './options/resolve.js';
 /** Ranks so small beside the sides that iteration is cheaper for some layers, but not for all. */
 const shape: Partial<TuneOptions> = {
   factors: 'fast',
-  ratios: ['0.1'],
+  ratios: ['0.25'],
   steps: 1,
   refineSteps: 0,
   batch: 2,
