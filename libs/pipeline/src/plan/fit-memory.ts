@@ -10,15 +10,13 @@ import {
   type MemoryPlan,
   type StageMemory,
 } from '../job/environment.js';
-import { emulatorSource, plannedFactorStore } from '../job/factor-store.js';
-import type { JobRun } from '../job/job-run.js';
-import { startingAdapter, type Job } from '../job/job.js';
+import type { Job } from '../job/job.js';
 import type { StageName } from '../job/observer.js';
 import { runJob } from '../job/run-job.js';
 import { isHeldOriginal, trainedOriginal } from '../job/storage.js';
-import { runTrainStage } from '../stages/train.js';
 import { heaviestJob } from './heaviest-batches.js';
 import { createNullRun } from './null-run.js';
+import { rehearseTraining, sourceOf } from './rehearse-training.js';
 
 /** How a job divides a budget, or by how much it passes it. */
 export type MemoryFit =
@@ -180,20 +178,6 @@ async function phaseNeeds(
   });
 }
 
-/**
- * The model that a phase pages, as it reads it: training's is the emulator, if there is one.
- */
-export function sourceOf(
-  job: Job,
-  profile: DeviceProfile,
-  phase: Exclude<MemoryPhase, 'front'>,
-): LayerSource {
-  if (phase === 'refine') return trainedOriginal(job);
-  return phase === 'train'
-    ? emulatorSource(job, job.emulated, { store: plannedFactorStore, profile })
-    : job.model.source;
-}
-
 /** What a phase pages once, at its end, to score what was trained on in other numbers. */
 function scoredSources(job: Job, phase: MemoryPhase): readonly LayerSource[] {
   const isScored =
@@ -277,32 +261,4 @@ async function trainingPeak(
   const [besideWeights] = clock.reports().filter(({ name }) => name === stage);
   const original = minimumDeviceBytes(trainedOriginal(job), device);
   return required(besideWeights, stage).peakDeviceBytes + (memory.pagerBytes ?? 0) + original;
-}
-
-/** Training or refinement alone, from a blank adapter. */
-export async function rehearseTraining(
-  run: JobRun,
-  {
-    job,
-    stage,
-    plan,
-  }: {
-    readonly job: Job;
-    readonly stage: 'train' | 'refine';
-    readonly plan: Job['training'];
-  },
-): Promise<void> {
-  await runTrainStage(run, {
-    stage,
-    levels: [
-      {
-        source: sourceOf(job, run.environment.device.profile, stage),
-        emulated: stage === 'train' ? job.emulated : [],
-        steps: plan.batches.length,
-      },
-    ],
-    adapter: startingAdapter(job, { reads: 'none' }),
-    plan,
-    evaluateBefore: false,
-  });
 }

@@ -12,9 +12,10 @@ import type { StageName } from '../job/observer.js';
 import { runJob } from '../job/run-job.js';
 import type { StageReport } from '../job/stage-clock.js';
 import { trainedOriginal } from '../job/storage.js';
-import { fitMemory, phases, sourceOf, stagesOfPhase, type PlanInputs } from './fit-memory.js';
+import { fitMemory, phases, stagesOfPhase, type PlanInputs } from './fit-memory.js';
 import { createNullRun } from './null-run.js';
 import { fileBytes, readBytes } from './reads.js';
+import { sourceOf } from './rehearse-training.js';
 import { StageWork, type PartCounts } from './stage-work.js';
 
 /** A stage that has not run. */

@@ -3,8 +3,8 @@ import type { Device, DeviceRates, KernelRate } from '@emloc/device';
 
 import { leanMemoryPlan, type MemoryPlan } from '../job/environment.js';
 import type { Job } from '../job/job.js';
-import { rehearseTraining } from './fit-memory.js';
 import { createNullRun, rehearsalOn } from './null-run.js';
+import { rehearseTraining } from './rehearse-training.js';
 import { StageWork } from './stage-work.js';
 
 /** Steps that are tried, in so many seconds or a few more; the first of them also warm up. */
