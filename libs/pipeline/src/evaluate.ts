@@ -251,14 +251,16 @@ async function run(
   return { evaluation, ...(await answerQuestions(questions, asking)) };
 }
 
-/** What inference takes, or what one answer at a time takes where that is more. */
+/** What inference takes, or the heaviest batch, or one answer at a time where that is more. */
 async function defaultBytes(
   evaluated: Evaluated,
   profile: DeviceProfile,
   maxLength: number,
 ): Promise<number> {
   const { whole, questions } = evaluated;
-  const bytes = await inferenceBytes(whole, profile, maxLength);
+  const { besideBytes, leastBytes } = await needsOf(evaluated, profile);
+  // A batch of a small model takes more beside its weights than a prefill.
+  const bytes = Math.max(await inferenceBytes(whole, profile, maxLength), besideBytes + leastBytes);
   if (!questions) return bytes;
   const answering = answeringOf(evaluated, questions.task, profile);
   return Math.max(bytes, await singleAnswerBytes(answering, questions.task));
@@ -303,23 +305,33 @@ async function weightBytes(
   profile: DeviceProfile,
   budgetBytes: number,
 ): Promise<number> {
-  const { source } = evaluated.model;
-  const budget = new MemoryBudget(Number.POSITIVE_INFINITY);
-  const device = new Device(createNullBackend(profile), budget);
-  const scope = budget.openPeakScope(['weights']);
-  const least = minimumDeviceBytes(source, device);
-  await run(
-    { ...evaluated, batches: heaviestBatches(evaluated.batches) },
-    { device, pagerBytes: least, reads: 'none', host: {} },
-  );
-  await device.close();
-  const besideBytes = scope.close();
-  if (besideBytes + least > budgetBytes) {
+  const { besideBytes, leastBytes, allBytes } = await needsOf(evaluated, profile);
+  if (besideBytes + leastBytes > budgetBytes) {
     throw new PipelineError(
       'PIPELINE_DOES_NOT_FIT',
-      `evaluation does not fit into ${formatBytes(budgetBytes)}: it needs at least ${formatBytes(besideBytes + least)}; a smaller batch needs less`,
+      `evaluation does not fit into ${formatBytes(budgetBytes)}: it needs at least ${formatBytes(besideBytes + leastBytes)}; a smaller batch needs less`,
     );
   }
-  const all = allDeviceBytes(source, device);
-  return Math.min(all, budgetBytes - besideBytes);
+  return Math.min(allBytes, budgetBytes - besideBytes);
+}
+
+/** Bytes of the model's weights, in all and at least, and of everything beside them. */
+async function needsOf(
+  evaluated: Evaluated,
+  profile: DeviceProfile,
+): Promise<{
+  readonly besideBytes: number;
+  readonly leastBytes: number;
+  readonly allBytes: number;
+}> {
+  const { source } = evaluated.model;
+  const budget = new MemoryBudget(Number.POSITIVE_INFINITY);
+  await using device = new Device(createNullBackend(profile), budget);
+  const scope = budget.openPeakScope(['weights']);
+  const leastBytes = minimumDeviceBytes(source, device);
+  await run(
+    { ...evaluated, batches: heaviestBatches(evaluated.batches) },
+    { device, pagerBytes: leastBytes, reads: 'none', host: {} },
+  );
+  return { besideBytes: scope.close(), leastBytes, allBytes: allDeviceBytes(source, device) };
 }

@@ -103,7 +103,7 @@ it('ends with 2 where it was called wrongly, and names what is wrong', async () 
     [['plan', ...input, '--frob'], /--frob/],
     [['plan', ...input, '--rank'], /--rank/],
     [['plan', ...input, '--rank', 'many'], /--rank.*many/],
-    [['plan', ...input, '--rank', '0'], /rank: 0 given/],
+    [['plan', ...input, '--rank', '0'], /option rank \(--rank\): 0 given/],
     [['tune', ...input, '--out', ''], /--out/],
   ];
   const runs = await Promise.all(

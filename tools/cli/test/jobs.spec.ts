@@ -354,7 +354,7 @@ describe('emloc jobs', () => {
       'a value out of range before anything is sent',
       ['create', '--model', '/m', '--data', 'data.jsonl', '--rank', '0'],
       2,
-      /rank: 0 given/,
+      /option rank \(--rank\): 0 given/,
     ],
     [
       'a file that is not there',

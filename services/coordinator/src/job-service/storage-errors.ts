@@ -37,16 +37,22 @@ export function whileStorageIsAway(handlers: JobHandlers): JobHandlers {
   };
 }
 
+/** What a call ends with where the storage takes nothing. */
+type StorageErrorCode = 'STORAGE_FULL' | 'STORAGE_UNAVAILABLE';
+
 function seen(error: unknown): unknown {
   if (isRpcError(error)) return error;
+  const because = (reason: StorageErrorCode) => ({ reason, cause: error });
   if (isStorageFull(error))
-    return new RpcError('RESOURCE_EXHAUSTED', 'the storage of jobs is full', {
-      reason: 'STORAGE_FULL',
-      cause: error,
-    });
+    return new RpcError(
+      'RESOURCE_EXHAUSTED',
+      'the storage of jobs is full',
+      because('STORAGE_FULL'),
+    );
   if (!isTransient(error)) return error;
-  return new RpcError('UNAVAILABLE', 'the storage of jobs does not answer', {
-    reason: 'STORAGE_UNAVAILABLE',
-    cause: error,
-  });
+  return new RpcError(
+    'UNAVAILABLE',
+    'the storage of jobs does not answer',
+    because('STORAGE_UNAVAILABLE'),
+  );
 }
