@@ -6,7 +6,7 @@ import { join } from 'node:path';
 export const maximumTogetherBytes = 64_000_000;
 
 /** What the folder may take alone; the rest is the checkout's. */
-export const maximumFolderBytes = 17_500_000;
+export const maximumFolderBytes = 17_000_000;
 
 /** What the decoder of images adds to the folder where it is packed. */
 export const maximumDecoderBytes = 7_000_000;
