@@ -98,69 +98,26 @@ export interface NativeBlas {
 type NativeFunction = ReturnType<ReturnType<typeof koffi.load>['func']>;
 type Find = (name: string, result: string, parameters: readonly string[]) => NativeFunction | null;
 
-const gemmParameters = (real: string) => [
-  'int',
-  'int',
-  'int',
-  'int',
-  'int',
-  'int',
-  real,
-  'void *',
-  'int',
-  'void *',
-  'int',
-  real,
-  'void *',
-  'int',
-];
-const syrkParameters = [
-  'int',
-  'int',
-  'int',
-  'int',
-  'int',
-  'double',
-  'void *',
-  'int',
-  'double',
-  'void *',
-  'int',
-];
-const trsmParameters = [
-  'int',
-  'int',
-  'int',
-  'int',
-  'int',
-  'int',
-  'int',
-  'double',
-  'void *',
-  'int',
-  'void *',
-  'int',
-];
+const parameterTypes = {
+  i: 'int',
+  f: 'float',
+  d: 'double',
+  p: 'void *',
+  n: 'int *',
+  c: 'const char *',
+  l: 'size_t',
+} as const;
+
+/** A letter a parameter: those of C declarations. */
+function parameters(letters: string): readonly string[] {
+  return Array.from(letters, (letter) => parameterTypes[letter as keyof typeof parameterTypes]);
+}
+
 /**
  * Fortran passes by address; the trailing lengths of its character arguments are part of the
  * calling convention.
  */
-const syevdParameters = [
-  'const char *',
-  'const char *',
-  'int *',
-  'void *',
-  'int *',
-  'void *',
-  'void *',
-  'int *',
-  'void *',
-  'int *',
-  'void *',
-  'size_t',
-  'size_t',
-];
-const potrfParameters = ['const char *', 'int *', 'void *', 'int *', 'void *', 'size_t'];
+const fortran = { syevd: parameters('ccnpnppnpnpll'), potrf: parameters('cnpnpl') };
 
 /**
  * Loads the libraries (BLAS first; LAPACK may be another file) and binds what this package calls.
@@ -201,13 +158,13 @@ function bindFunctions(find: Find, paths: readonly string[]): BlasFunctions {
       `cpu device: ${paths.join(', ')} has no ${name} with 32-bit integers`,
     );
   };
-  const syevd = need('dsyevd_', 'void', syevdParameters);
-  const potrf = need('dpotrf_', 'void', potrfParameters);
+  const syevd = need('dsyevd_', 'void', fortran.syevd);
+  const potrf = need('dpotrf_', 'void', fortran.potrf);
   return {
-    sgemm: need('cblas_sgemm', 'void', gemmParameters('float')),
-    dgemm: need('cblas_dgemm', 'void', gemmParameters('double')),
-    dsyrk: need('cblas_dsyrk', 'void', syrkParameters),
-    dtrsm: need('cblas_dtrsm', 'void', trsmParameters),
+    sgemm: need('cblas_sgemm', 'void', parameters('iiiiiifpipifpi')),
+    dgemm: need('cblas_dgemm', 'void', parameters('iiiiiidpipidpi')),
+    dsyrk: need('cblas_dsyrk', 'void', parameters('iiiiidpidpi')),
+    dtrsm: need('cblas_dtrsm', 'void', parameters('iiiiiiidpipi')),
     dsyevd: async (n, a, w, work, iwork) => {
       const info = new Int32Array(1);
       await onWorker(syevd, [

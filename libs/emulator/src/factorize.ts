@@ -77,7 +77,7 @@ export async function factorize(options: FactorizeOptions): Promise<Factors> {
   const solver = solverFor(choice, { profile: device.profile, weight, rank, gradient });
   if (solver === 'full') return factorizeFully(options);
   const dtype = solver === 'subspace' ? iterationDType(choice, device.profile) : 'float32';
-  const quick = { solver, seed, dtype };
+  const quick = { dtype, solver, seed };
   const key = JSON.stringify([
     ...[weight.shape, weight.dtype, statistic.kind, rank, solver, dtype],
     ...[gradient?.kind ?? null, options.pieceBytes ?? null],
@@ -109,9 +109,9 @@ async function factorizeFully(options: FactorizeOptions): Promise<Factors> {
 
 async function factorizeQuickly(
   options: FactorizeOptions,
-  quick: QuickOptions,
+  { dtype, ...quick }: QuickOptions & { readonly dtype: 'float32' | 'float64' },
 ): Promise<Factors | null> {
-  using scope = scopeOf(options, quick.dtype);
+  using scope = scopeOf(options, dtype);
   const problem = problemOf(options, scope);
   const solved = await solveQuickly(problem, quick);
   return solved && finish(problem, solved, quick.solver);

@@ -112,7 +112,7 @@ describe.each(problems)('$form weight, metric of $metric', ({ form, metric }) =>
       const { statistic, gradient } = problem;
       const solved = await solveQuickly(
         { scope, weight, statistic, gradient, rank, paddedRank: rank },
-        { solver: 'subspace', seed: 'seed', dtype: 'float64' },
+        { solver: 'subspace', seed: 'seed' },
       );
       if (!solved) throw new Error('nothing was found');
       const { u, v } = solved;

@@ -15,7 +15,6 @@ export interface QuickOptions {
   readonly solver: Exclude<Solver, 'full'>;
   /** What random columns are drawn from. */
   readonly seed: string;
-  readonly dtype: 'float32' | 'float64';
 }
 
 /**
