@@ -44,6 +44,8 @@ export class EmlocClient implements AsyncDisposable {
   readonly #limits: Limits;
   readonly #calls: JobCalls;
   readonly #closing = new AbortController();
+  /** A call has succeeded: a server that does not answer now is away, not missing. */
+  #wasReached = false;
 
   /** Made by `connect`. */
   constructor(channel: RpcChannel, limits: Limits) {
@@ -129,7 +131,13 @@ export class EmlocClient implements AsyncDisposable {
     { afterSequence = 0, ...options }: WatchOptions = {},
   ): AsyncGenerator<JobEvent, void, undefined> {
     return this.#stream(
-      watchEvents({ calls: this.#calls, name, ...this.#resumable(options) }, afterSequence),
+      watchEvents(
+        {
+          ...{ calls: this.#calls, name, wasReached: this.#wasReached },
+          ...this.#resumable(options),
+        },
+        afterSequence,
+      ),
     );
   }
 
@@ -303,7 +311,9 @@ export class EmlocClient implements AsyncDisposable {
   async #run<T>(work: () => Promise<T>): Promise<T> {
     try {
       this.#closing.signal.throwIfAborted();
-      return await work();
+      const result = await work();
+      this.#wasReached = true;
+      return result;
     } catch (error) {
       throw this.#translated(error);
     }

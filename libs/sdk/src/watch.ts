@@ -12,6 +12,8 @@ export interface WatchSource {
   readonly calls: JobCalls;
   /** `jobs/{job}` */
   readonly name: string;
+  /** Whether the server has answered before. */
+  readonly wasReached: boolean;
   readonly signal: AbortSignal;
   readonly resumption: Resumption;
 }
@@ -27,11 +29,11 @@ export async function* watchEvents(
   afterSequence: number,
 ): AsyncGenerator<JobEvent> {
   const cursor = { last: afterSequence };
-  let isKnown = false;
+  let isReached = source.wasReached;
   for (;;) {
     try {
       await askForJob(source);
-      isKnown = true;
+      isReached = true;
       if (yield* readEvents(source, cursor)) return;
       // The state may be final before its event is there: only after the end of a stream does it
       // say that nothing more comes.
@@ -42,7 +44,7 @@ export async function* watchEvents(
         `the events of ${source.name} ended after ${cursor.last} before the job did`,
       );
     } catch (error) {
-      if (!isKnown) throw error;
+      if (!isReached) throw error;
       await source.resumption.after(error);
     }
   }

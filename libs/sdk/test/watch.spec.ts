@@ -187,6 +187,13 @@ describe('watchJob', () => {
     expect(service.counts).toEqual({ getJob: 4 });
   });
 
+  it('waits for a server that was reached before the watch began', async () => {
+    const { client, service, name } = await finishedJob(3);
+    await client.getJob(name);
+    service.faults.next('getJob', ...upTo(9).map(() => ({ kind: 'fail', error: away }) as const));
+    expect(await collect(client.watchJob(name))).toHaveLength(3);
+  });
+
   it('ends with an abort, and cancels the call when the caller stops', async () => {
     const { client, service } = await start();
     const name = service.addJob();
