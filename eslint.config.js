@@ -161,7 +161,11 @@ export default tseslint.config(
     plugins: { emloc: { rules: { 'checked-index': checkedIndex } } },
     rules: { 'emloc/checked-index': 'error' },
   },
-  { files: hotFiles, rules: { 'emloc/checked-index': ['error', { numericCasts: true }] } },
+  {
+    files: hotFiles,
+    ignores: ['**/*.spec.ts'],
+    rules: { 'emloc/checked-index': ['error', { numericCasts: true }] },
+  },
   { files: nativeFiles, rules: { '@typescript-eslint/no-explicit-any': 'off' } },
   {
     files: ['{libs,services,tools}/**/*.ts'],
