@@ -68,7 +68,8 @@ const hotFiles = [
   'libs/patterns/src/unicode/code-point-set.ts',
   'libs/tasks/src/diffusion/{draw-rows,latents,sample}.ts',
   'libs/emulator/test/{matrix,reference-device}.ts',
-  'tools/gpu-bundle/src/{attention-checks,kernel-checks,lab,random}.ts',
+  'tools/gpu-bundle/src/{attention,factorization,product,row,training}-checks.ts',
+  'tools/gpu-bundle/src/{lab,random}.ts',
   'libs/weight-pager/src/quantize/quantize.ts',
 ];
 
