@@ -5,7 +5,7 @@ import { open, stat, type FileHandle } from 'node:fs/promises';
 import { assertBearable, notRegular } from './file-refusal.js';
 
 /** What is done with a file. `append` and `update` make it where there is none. */
-export type FileUse = 'read' | 'append' | 'update';
+type FileUse = 'read' | 'append' | 'update';
 
 /** What appears in place of a file after it was looked at is not waited for. */
 const flags: Readonly<Record<FileUse, number>> = Object.freeze({
