@@ -1,37 +1,11 @@
 import { at, required } from '@emloc/checked';
-import { TensorScope, type OuterProduct, type Tensor } from '@emloc/device';
+import { TensorScope, type Tensor } from '@emloc/device';
 
 import { hasRows, rowsOf, type BlockBindings } from './bindings.js';
-import type { GradientPlan } from './gradient-plan.js';
 import type { BackwardContext, ForwardContext, Operation } from './operations/operation.js';
-import type { Program } from './program.js';
+import type { SavedBlock } from './saved-block.js';
 import type { Value } from './value.js';
-
-/**
- * The tensors that a forward kept for its backward; owned by whoever holds it. No weight is among
- * them.
- */
-export class SavedBlock implements Disposable {
-  readonly values = new Map<number, Tensor>();
-  readonly aux = new Map<number, readonly Tensor[]>();
-
-  constructor(
-    readonly program: Program,
-    readonly plan: GradientPlan,
-  ) {}
-
-  /** Frees everything still held. */
-  dispose(): void {
-    for (const tensor of this.values.values()) tensor.dispose();
-    for (const tensors of this.aux.values()) for (const tensor of tensors) tensor.dispose();
-    this.values.clear();
-    this.aux.clear();
-  }
-
-  [Symbol.dispose](): void {
-    this.dispose();
-  }
-}
+import { Waiter, Waiters } from './waiters.js';
 
 /** What a backward runs on. */
 export interface BackwardInputs {
@@ -54,39 +28,6 @@ export function backwardBlock(
 ): ReadonlyMap<string, Tensor> {
   using run = new BackwardRun(saved, inputs);
   return run.run();
-}
-
-/** Products that need a value once, and the tensors that are held for them until then. */
-class Waiter implements Disposable {
-  readonly #held: readonly Tensor[];
-
-  constructor(
-    held: readonly Tensor[],
-    readonly productsOf: (tensor: Tensor) => readonly OuterProduct[],
-  ) {
-    this.#held = held.map((tensor) => tensor.retain());
-  }
-
-  [Symbol.dispose](): void {
-    for (const tensor of this.#held) tensor.dispose();
-  }
-}
-
-/** What waits for one value. */
-class Waiters implements Disposable {
-  readonly #waiters: Waiter[] = [];
-
-  add(waiter: Waiter): void {
-    this.#waiters.push(waiter);
-  }
-
-  productsOf(tensor: Tensor): readonly OuterProduct[] {
-    return this.#waiters.flatMap(({ productsOf }) => productsOf(tensor));
-  }
-
-  [Symbol.dispose](): void {
-    for (const waiter of this.#waiters) waiter[Symbol.dispose]();
-  }
 }
 
 class BackwardRun implements BackwardContext, Disposable {

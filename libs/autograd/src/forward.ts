@@ -1,11 +1,11 @@
 import { at, get } from '@emloc/checked';
 import type { Tensor } from '@emloc/device';
 
-import { SavedBlock } from './backward.js';
 import { hasRows, rowsOf, type BlockBindings } from './bindings.js';
 import type { GradientPlan, RunAgain } from './gradient-plan.js';
 import type { ForwardContext, Operation, ResultDType } from './operations/operation.js';
 import type { Program } from './program.js';
+import { SavedBlock } from './saved-block.js';
 import type { Value } from './value.js';
 
 /** Tensors of streams, by name. */

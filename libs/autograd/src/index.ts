@@ -24,7 +24,8 @@ export {
   inferBlock,
   type Streams,
 } from './forward.js';
-export { backwardBlock, type SavedBlock } from './backward.js';
+export { backwardBlock } from './backward.js';
+export type { SavedBlock } from './saved-block.js';
 export { activation } from './operations/activation.js';
 export { add } from './operations/add.js';
 export { attention } from './operations/attention.js';

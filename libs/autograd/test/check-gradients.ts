@@ -1,10 +1,11 @@
 import { at, get } from '@emloc/checked';
 import type { Tensor } from '@emloc/device';
 
-import { backwardBlock, type BackwardInputs, type SavedBlock } from '../src/backward.js';
+import { backwardBlock, type BackwardInputs } from '../src/backward.js';
 import { forwardBlock, forwardBlockAgain, inferBlock } from '../src/forward.js';
 import { planGradients } from '../src/gradient-plan.js';
 import type { Program } from '../src/program.js';
+import type { SavedBlock } from '../src/saved-block.js';
 import { BlockFixture, rows, values, type BlockOptions } from './fixtures.js';
 
 /** The only output of a block that is run without keeping anything. */

@@ -25,7 +25,7 @@ export async function writeFileAtomic(
   signal?.throwIfAborted();
   const temporary = siblingOf(path);
   try {
-    await writeSynced(temporary, 'wx', content);
+    await writeSynced(temporary, content);
     signal?.throwIfAborted();
     await rename(temporary, path);
   } catch (error) {
@@ -35,13 +35,9 @@ export async function writeFileAtomic(
   await syncFolder(dirname(path));
 }
 
-/** Writes a file in its place and syncs it to disk; `flags` as `open` takes them. */
-export async function writeSynced(
-  path: string,
-  flags: 'w' | 'wx',
-  content: FileContent,
-): Promise<void> {
-  await using file = await open(path, flags);
+/** Writes a file that is not there yet in its place and syncs it to disk. */
+export async function writeSynced(path: string, content: FileContent): Promise<void> {
+  await using file = await open(path, 'wx');
   if (typeof content === 'function') await content(file);
   else await file.writeFile(content);
   await file.sync();

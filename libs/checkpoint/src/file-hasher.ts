@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { open } from 'node:fs/promises';
 import { messageOf, required } from '@emloc/checked';
+import { openRegularFile } from '@emloc/untrusted';
 
 import { FileThreads, ioFailed } from './file-threads.js';
 
@@ -56,7 +56,8 @@ export class FileHasher implements AsyncDisposable {
 /** In this thread, which does nothing else while a piece is hashed. */
 async function hashHere({ path, start, bytes }: FileRange): Promise<string> {
   try {
-    await using file = await open(path, 'r');
+    const { handle } = await openRegularFile(path);
+    await using file = handle;
     const piece = Buffer.allocUnsafe(bytes);
     for (let done = 0; done < bytes;) {
       const { bytesRead } = await file.read(piece, done, bytes - done, start + done);

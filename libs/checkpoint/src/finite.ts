@@ -1,5 +1,5 @@
-import { open } from 'node:fs/promises';
 import { at } from '@emloc/checked';
+import { openRegularFile } from '@emloc/untrusted';
 
 import { CheckpointError, quoted } from './errors.js';
 import type { FileRange } from './file-hasher.js';
@@ -74,7 +74,8 @@ function partsOf({ path, start, bytes }: FileRange): readonly FileRange[] {
 }
 
 async function bytesOf({ path, start, bytes }: FileRange): Promise<Uint8Array> {
-  await using file = await open(path, 'r');
+  const { handle } = await openRegularFile(path);
+  await using file = handle;
   const values = new Uint8Array(bytes);
   await file.read(values, 0, bytes, start);
   return values;

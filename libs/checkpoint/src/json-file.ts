@@ -30,14 +30,16 @@ export function parseJsonObject(
   bytes: Buffer,
   path: string,
   code: CheckpointErrorCode,
+  limits: JsonLimits = {},
 ): Record<string, unknown> {
   assertNoLfsPointer(bytes, path);
   const text = bytes.toString('utf8');
-  const value = parseJson(text, (reason, cause) => {
+  const refusal = (reason: string, cause: unknown): CheckpointError => {
     const bare = bareNumber(text);
     const words = bare ? `${quoted(bare.key)} is ${bare.value}, which is no JSON number` : reason;
     return new CheckpointError(code, `${path} is not JSON: ${words}`, { cause });
-  });
+  };
+  const value = parseJson(text, refusal, limits);
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new CheckpointError(code, `${path} does not hold a JSON object`);
   return value as Record<string, unknown>;

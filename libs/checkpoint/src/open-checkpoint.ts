@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 import {
   closeAll,
@@ -30,17 +30,28 @@ export async function openShards(folder: string): Promise<ShardedCheckpoint> {
   const configBytes = await readJsonBytes(configPath, 'CHECKPOINT_INVALID_CONFIG');
   const config = parseJsonObject(configBytes, configPath, 'CHECKPOINT_INVALID_CONFIG');
   const { indexFile } = index;
-  return openFiles(folder, index.files, (files) => {
+  const use = (files: ReadonlyMap<string, ReleasableSafetensorsFile>): ShardedCheckpoint => {
     const tensors = locateTensors(folder, index, files);
     return new StoredCheckpoint({ folder, tensors, config, files, indexFile, configBytes });
+  };
+  return openFiles(folder, index.files, {
+    use,
+    check: (file) => assertIndexed(folder, index, file),
   });
+}
+
+/** What is done with the files of a folder. */
+interface FileUse<T> {
+  readonly use: (files: ReadonlyMap<string, ReleasableSafetensorsFile>) => T | Promise<T>;
+  /** Looks at each before the next is opened, so that not all of what is refused is read. */
+  readonly check?: (file: ReleasableSafetensorsFile) => void;
 }
 
 /** Opens files of a folder, and closes them again where `use` fails. */
 export async function openFiles<T>(
   folder: string,
   names: readonly string[],
-  use: (files: ReadonlyMap<string, ReleasableSafetensorsFile>) => T | Promise<T>,
+  { use, check }: FileUse<T>,
 ): Promise<T> {
   const files = new Map<string, ReleasableSafetensorsFile>();
   try {
@@ -48,6 +59,7 @@ export async function openFiles<T>(
       const file = await openReleasable(join(folder, name));
       files.set(name, file);
       await file.release();
+      check?.(file);
     }
     return await use(files);
   } catch (error) {
@@ -56,30 +68,39 @@ export async function openFiles<T>(
   }
 }
 
+/** @throws CheckpointError for a tensor that the index does not map to the file that holds it */
+function assertIndexed(
+  folder: string,
+  { indexFile, weightMap }: ShardIndex,
+  { path, tensors }: ReleasableSafetensorsFile,
+): void {
+  if (!weightMap) return;
+  const file = basename(path);
+  for (const name of tensors.keys()) {
+    const mapped = weightMap.get(name);
+    if (mapped === file) continue;
+    const where = mapped === undefined ? 'does not name it' : `maps it to ${quoted(mapped)}`;
+    throw new CheckpointError(
+      'CHECKPOINT_INVALID_INDEX',
+      `${folder}: ${quoted(file)} holds ${quoted(name)}, but ${indexFile} ${where}`,
+    );
+  }
+}
+
+/** The index has been looked through for what the files hold. */
 function locateTensors(
   folder: string,
   { indexFile, weightMap }: ShardIndex,
   files: ReadonlyMap<string, ReleasableSafetensorsFile>,
 ): Map<string, StoredTensor> {
   const tensors = new Map<string, StoredTensor>();
-  for (const [file, { tensors: inFile }] of files) {
-    for (const [name, { dtype, shape }] of inFile) {
-      const mapped = weightMap ? weightMap.get(name) : file;
-      if (mapped !== file) {
-        const where = mapped === undefined ? 'does not name it' : `maps it to ${mapped}`;
-        throw new CheckpointError(
-          'CHECKPOINT_INVALID_INDEX',
-          `${folder}: ${file} holds ${quoted(name)}, but ${indexFile} ${where}`,
-        );
-      }
-      tensors.set(name, { dtype, shape, file });
-    }
-  }
+  for (const [file, { tensors: inFile }] of files)
+    for (const [name, { dtype, shape }] of inFile) tensors.set(name, { dtype, shape, file });
   for (const [name, file] of weightMap ?? []) {
     if (!tensors.has(name)) {
       throw new CheckpointError(
         'CHECKPOINT_INVALID_INDEX',
-        `${folder}: ${indexFile} maps ${quoted(name)} to ${file}, which does not hold it`,
+        `${folder}: ${indexFile} maps ${quoted(name)} to ${quoted(file)}, which does not hold it`,
       );
     }
   }

@@ -5,6 +5,7 @@ import { CheckpointError, errnoCode, fileError } from './errors.js';
 import { isDiffusionLora } from './flux/lora-keys.js';
 import { readDiffusersAdapter } from './flux/read-diffusers.js';
 import { diffusersWeightsName } from './flux/write-diffusers.js';
+import { listed } from './listed.js';
 import type { LoraAdapter } from './lora-adapter.js';
 import { adapterConfigName, adapterWeightsName } from './peft-config.js';
 import { readPeftAdapter, type ReadPeftOptions } from './read-peft.js';
@@ -38,7 +39,7 @@ async function diffusionFile(path: string): Promise<string | null> {
   if (others.length === 0) return join(path, first);
   throw new CheckpointError(
     'CHECKPOINT_ADAPTER_INVALID',
-    `${path} has ${others.length + 1} files that may be the adapter (${[first, ...others].join(', ')}): give the path of the one that is meant`,
+    `${path} has ${others.length + 1} files that may be the adapter (${listed([first, ...others])}): give the path of the one that is meant`,
   );
 }
 

@@ -1,13 +1,23 @@
 import { access, readdir } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { join } from 'node:path';
 
-import { CheckpointError, fileError, quoted } from './errors.js';
-import { readJsonObject } from './json-file.js';
+import { duplicateKey } from './duplicate-keys.js';
+import { CheckpointError, errnoCode, fileError, quoted } from './errors.js';
+import { parseJsonObject, readJsonBytes } from './json-file.js';
 
 /** What weight files are called: by transformers, by diffusers. */
 const stems = ['model', 'diffusion_pytorch_model'] as const;
 /** Copies of the same weights in one dtype, which a loader takes when it is told to. */
 const variants = ['fp16', 'bf16', 'fp32'] as const;
+/** Three times what the largest models have, with the scales of what is quantised. */
+const maxTensors = 500_000;
+/** Ten times what the largest models have: each is opened before any weight is read. */
+const maxShards = 4096;
+
+/** No file system of those that models lie on has longer ones. */
+const maxNameLength = 255;
+/** Nor would a terminal show controls, marks of direction and halves of pairs as what they are. */
+const plainName = /^[^/\\:\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+\.safetensors$/u;
 
 /** Which files hold a checkpoint. */
 export interface ShardIndex {
@@ -74,8 +84,7 @@ async function readWeights(
   if (second !== undefined) throw bothIndexes(folder, indexFile, second);
   const index = await readWeightMap(folder, indexFile);
   if (names.has(single) && !index.files.includes(single)) {
-    throw new CheckpointError(
-      'CHECKPOINT_INVALID_INDEX',
+    throw invalid(
       `${folder} has both ${single} and an index of other files: remove the one that is not meant`,
     );
   }
@@ -84,41 +93,51 @@ async function readWeights(
 
 async function readWeightMap(folder: string, indexFile: string): Promise<ShardIndex> {
   const path = join(folder, indexFile);
-  const { weight_map: value } = await readJsonObject(path, 'CHECKPOINT_INVALID_INDEX');
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new CheckpointError('CHECKPOINT_INVALID_INDEX', `${path} has no weight_map`);
-  }
+  const { weight_map: value } = await readIndex(path);
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw invalid(`${path} has no weight_map`);
   const weightMap = new Map(
     Object.entries(value).map(([tensor, file]) => [tensor, shardName(path, tensor, file)]),
   );
-  if (weightMap.size === 0)
-    throw new CheckpointError('CHECKPOINT_INVALID_INDEX', `${path}: weight_map is empty`);
+  if (weightMap.size === 0) throw invalid(`${path}: weight_map is empty`);
   const files = [...new Set(weightMap.values())].sort();
-  for (const file of files) await assertExists(path, join(folder, file));
+  if (files.length > maxShards)
+    throw invalid(`${path} names ${files.length} files, above the limit of ${maxShards}`);
+  for (const file of files) await assertExists(folder, indexFile, file);
   return { files, indexFile, weightMap };
+}
+
+/** Two readers of an object with a key twice may see different shards. */
+async function readIndex(path: string): Promise<Record<string, unknown>> {
+  const bytes = await readJsonBytes(path, 'CHECKPOINT_INVALID_INDEX');
+  const limits = { maxValues: maxTensors };
+  const index = parseJsonObject(bytes, path, 'CHECKPOINT_INVALID_INDEX', limits);
+  const duplicate = duplicateKey(bytes.toString('utf8'));
+  if (duplicate !== null) throw invalid(`${path} has the key ${quoted(duplicate)} twice`);
+  return index;
 }
 
 function shardName(path: string, tensor: string, file: unknown): string {
   const isPlainName =
-    typeof file === 'string' && /^[^/\\\0:]+\.safetensors$/.test(file) && !file.startsWith('.');
-  if (!isPlainName) {
-    throw new CheckpointError(
-      'CHECKPOINT_INVALID_INDEX',
+    typeof file === 'string' &&
+    file.length <= maxNameLength &&
+    plainName.test(file) &&
+    !file.startsWith('.');
+  if (!isPlainName)
+    throw invalid(
       `${path}: ${quoted(tensor)} is mapped to ${quoted(file)}, which is no safetensors file of this folder`,
     );
-  }
   return file;
 }
 
-async function assertExists(index: string, path: string): Promise<void> {
+async function assertExists(folder: string, indexFile: string, file: string): Promise<void> {
+  const place = `shard ${quoted(file)} named in ${indexFile}`;
   try {
-    await access(path);
+    await access(join(folder, file));
   } catch (error) {
-    throw new CheckpointError(
-      'CHECKPOINT_NOT_FOUND',
-      `shard ${basename(path)} named in ${basename(index)} is missing from ${dirname(path)}`,
-      { cause: error },
-    );
+    // The system's own words have the whole name.
+    if (errnoCode(error) !== 'ENOENT') throw fileError(error, `${folder}: ${place}`);
+    throw new CheckpointError('CHECKPOINT_NOT_FOUND', `${place} is missing from ${folder}`);
   }
 }
 
@@ -130,19 +149,17 @@ async function listFolder(folder: string): Promise<string[]> {
   }
 }
 
+function invalid(message: string): CheckpointError {
+  return new CheckpointError('CHECKPOINT_INVALID_INDEX', message);
+}
+
 function severalWeights(folder: string, found: readonly WeightNames[]): CheckpointError {
   const names = found.map(({ single }) => single).join(' and ');
-  return new CheckpointError(
-    'CHECKPOINT_INVALID_INDEX',
-    `${folder} has the weights of both ${names}: remove those that are not meant`,
-  );
+  return invalid(`${folder} has the weights of both ${names}: remove those that are not meant`);
 }
 
 function bothIndexes(folder: string, one: string, other: string): CheckpointError {
-  return new CheckpointError(
-    'CHECKPOINT_INVALID_INDEX',
-    `${folder} has both ${one} and ${other}: remove the one that is not meant`,
-  );
+  return invalid(`${folder} has both ${one} and ${other}: remove the one that is not meant`);
 }
 
 function noWeights(folder: string, names: readonly string[]): CheckpointError {

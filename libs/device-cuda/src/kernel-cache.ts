@@ -1,8 +1,12 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
+import { readRegularFileSync } from '@emloc/untrusted';
+
+/** A thousand times what the largest has. */
+const maxImageBytes = 1_000_000_000;
 
 /**
  * Compiled kernels on disk. A folder that cannot be written to costs a compilation per process,
@@ -29,7 +33,7 @@ export function createKernelCache(folder = kernelCacheFolder()): KernelCache {
   return {
     read(key) {
       try {
-        const stored = readFileSync(join(folder, key));
+        const stored = readRegularFileSync(join(folder, key), maxImageBytes);
         const image = stored.subarray(32);
         return digest(image).equals(stored.subarray(0, 32)) ? image : null;
       } catch {
@@ -40,8 +44,10 @@ export function createKernelCache(folder = kernelCacheFolder()): KernelCache {
       const path = join(folder, key);
       try {
         mkdirSync(folder, { recursive: true });
-        writeFileSync(`${path}.${process.pid}`, Buffer.concat([digest(image), image]));
-        renameSync(`${path}.${process.pid}`, path);
+        const beside = `${path}.${process.pid}`;
+        rmSync(beside, { force: true });
+        writeFileSync(beside, Buffer.concat([digest(image), image]), { flag: 'wx' });
+        renameSync(beside, path);
       } catch {
         return; // See the interface.
       }

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { copyFile, link, mkdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises';
+import { copyFile, link, mkdir, rename, rm, stat, symlink } from 'node:fs/promises';
 import { dirname, join, posix, relative, sep } from 'node:path';
 import { getRepoFolderName } from '@huggingface/hub';
 
 import { defaultRevision, isCommit, type HubName } from './hub-name.js';
+import { readText } from './read-text.js';
 import { blobName, type RepoFile } from './repo-file.js';
 import { temporaryBeside, writeWhole } from './write-whole.js';
 
@@ -46,7 +47,7 @@ export class RepoCache {
   /** The commit that a revision was at when it was last looked up; null: never. */
   async knownCommit({ revision }: HubName): Promise<string | null> {
     if (isCommit(revision)) return revision;
-    const text = await readFile(this.#refPath(revision), 'utf8').catch(() => '');
+    const text = await readText(this.#refPath(revision)).catch(() => '');
     const commit = text.trim();
     return isCommit(commit) ? commit : null;
   }

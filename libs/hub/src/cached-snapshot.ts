@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join, posix, sep } from 'node:path';
 
 import { sizeOf, type RepoCache } from './cache-layout.js';
@@ -6,6 +6,7 @@ import { cut, HubError } from './errors.js';
 import type { HubName } from './hub-name.js';
 import { neededFiles, shardPaths, shardsOf } from './needed-files.js';
 import { neededPaths } from './needed-paths.js';
+import { readText } from './read-text.js';
 import type { RepoFile } from './repo-file.js';
 import { readTree } from './tree-cache.js';
 
@@ -45,7 +46,7 @@ async function missingOfTree(
   const shards: RepoFile[] = [];
   for (const { path } of indexes) {
     if (missing.includes(path)) continue;
-    const text = await readFile(cache.pathIn(commit, path), 'utf8');
+    const text = await readText(cache.pathIn(commit, path));
     shards.push(...shardsOf(name, { path, text }, tree));
   }
   return [...missing, ...(await missingFiles(cache, commit, shards))];
@@ -70,7 +71,7 @@ async function missingOfFolder(
   const { weights, lacks } = neededPaths(there);
   const shards: string[] = [];
   for (const { path } of weights.filter(({ isIndex }) => isIndex)) {
-    const text = await readFile(cache.pathIn(commit, path), 'utf8');
+    const text = await readText(cache.pathIn(commit, path));
     shards.push(...shardPaths(name, { path, text }));
   }
   return [...lacks, ...shards.filter((shard) => !there.includes(shard))];

@@ -1,3 +1,5 @@
+import { FileRefusal } from '@emloc/untrusted';
+
 export type HubErrorCode =
   | 'HUB_OPTION_INVALID'
   | 'HUB_NOT_FOUND'
@@ -40,9 +42,10 @@ export class HubError extends Error {
 
 const mostQuoted = 120;
 
-/** What others have named, at a length that a message can have. */
+/** What others have named, on one line and at a length that a message can have. */
 export function cut(text: string): string {
-  return text.length > mostQuoted ? `${text.slice(0, mostQuoted)}…` : text;
+  const short = text.length > mostQuoted ? `${text.slice(0, mostQuoted)}…` : text;
+  return short.replace(/[\r\n\t\v\f]/g, (space) => JSON.stringify(space).slice(1, -1));
 }
 
 const fullDisk: readonly (string | undefined)[] = ['ENOSPC', 'EDQUOT'];
@@ -51,6 +54,10 @@ const fullDisk: readonly (string | undefined)[] = ['ENOSPC', 'EDQUOT'];
 export function cacheError(error: unknown, path: string): HubError {
   if (error instanceof HubError) return error;
   const code = (error as NodeJS.ErrnoException).code;
+  if (error instanceof FileRefusal)
+    return new HubError('HUB_CACHE_FAILED', `${error.message}: remove it from the hub cache`, {
+      cause: error,
+    });
   if (fullDisk.includes(code))
     return new HubError('HUB_DISK_FULL', `${path}: the disk of the hub cache is full (${code})`, {
       cause: error,

@@ -1,4 +1,4 @@
-import { readFile, statfs } from 'node:fs/promises';
+import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { formatBytes } from '@emloc/device';
 
@@ -10,6 +10,7 @@ import type { HubName } from './hub-name.js';
 import { commitOf, listRepository, type Asking } from './listing.js';
 import { neededFiles, shardsOf } from './needed-files.js';
 import { leftPartials } from './partial-file.js';
+import { readText } from './read-text.js';
 import { blobName, type RepoFile } from './repo-file.js';
 import { readTree, writeTree } from './tree-cache.js';
 
@@ -84,7 +85,7 @@ async function completeSnapshot(commit: string, fetching: Fetching): Promise<voi
   await completeFiles(indexes, commit, { ...fetching, onProgress: () => undefined });
   const shards = await Promise.all(
     indexes.map(async ({ path }) => {
-      const text = await readFile(cache.pathIn(commit, path), 'utf8');
+      const text = await readText(cache.pathIn(commit, path));
       return shardsOf(hubName.name, { path, text }, tree);
     }),
   );

@@ -1,4 +1,5 @@
 import { posix } from 'node:path';
+import { parseJsonText } from '@emloc/untrusted';
 
 import { cut, HubError } from './errors.js';
 import { neededPaths, noTransformer, weightsName } from './needed-paths.js';
@@ -8,6 +9,8 @@ const shardName = /^[^/\\]+\.safetensors$/;
 const otherWeights = /\.(safetensors|bin|pth?|gguf|ggml|onnx|h5|msgpack|ckpt|npz)$/;
 
 const mostNamed = 3;
+/** Three times the tensors of the largest models. */
+const maxTensors = 500_000;
 
 /** What a model, or the models that make images together, need of their repository. */
 export interface NeededFiles {
@@ -72,7 +75,9 @@ export function shardPaths(name: string, index: WeightIndex): string[] {
 
 function weightMapOf(name: string, { path, text }: WeightIndex): object {
   try {
-    const { weight_map: map } = JSON.parse(text) as { weight_map?: unknown };
+    const { weight_map: map } = parseJsonText(text, { maxValues: maxTensors }) as {
+      weight_map?: unknown;
+    };
     if (typeof map === 'object' && map !== null) return map;
   } catch (cause) {
     throw unsupported(name, `has ${path}, which is no JSON`, cause);

@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -71,6 +72,18 @@ describe('the settings of a hub', () => {
       expect(
         hubSettings({ HF_HOME: folder, HF_HUB_DISABLE_IMPLICIT_TOKEN: '1' }, home).token,
       ).toBeNull();
+    });
+
+    it.each([
+      ['a pipe', (path: string) => execFileSync('mkfifo', [path])],
+      ['a device', (path: string) => symlinkSync('/dev/zero', path)],
+      ['a folder', (path: string) => mkdirSync(path)],
+    ])('in %s is refused without waiting', (_, make) => {
+      const path = join(mkdtempSync(join(folder, 'token-')), 'token');
+      make(path);
+      expect(() => hubSettings({ HF_TOKEN_PATH: path }, home)).toThrow(
+        `${path}: the token cannot be read (it is not a regular file)`,
+      );
     });
 
     it('that no header can hold is refused without repeating it', () => {

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { FileRefusal, readRegularFileSync } from '@emloc/untrusted';
 
 import { HubError } from './errors.js';
 
@@ -21,6 +21,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 const defaultEndpoint = 'https://huggingface.co';
 const defaultTimeoutSeconds = 30;
+const maxTokenBytes = 65_536;
 const trueValues: readonly string[] = ['1', 'ON', 'YES', 'TRUE'];
 
 /**
@@ -104,11 +105,12 @@ function assertToken(token: string, source: string): string {
 
 function readIfThere(path: string): string | null {
   try {
-    return readFileSync(path, 'utf8');
+    return readRegularFileSync(path, maxTokenBytes).toString('utf8');
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return null;
-    throw new HubError('HUB_OPTION_INVALID', `${path}: the token cannot be read (${code})`, {
+    const reason = error instanceof FileRefusal ? `it ${error.reason}` : code;
+    throw new HubError('HUB_OPTION_INVALID', `${path}: the token cannot be read (${reason})`, {
       cause: error,
     });
   }

@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises';
-
 import { HubError } from './errors.js';
+import { readText } from './read-text.js';
 import { toRepoFile, type RepoFile } from './repo-file.js';
 import { writeWhole } from './write-whole.js';
 
@@ -17,7 +16,7 @@ interface TreeEntry {
 
 /** The listing of a commit as it was kept; null where there is none that can be used. */
 export async function readTree(path: string): Promise<readonly RepoFile[] | null> {
-  const text = await readFile(path, 'utf8').catch(() => null);
+  const text = await readText(path).catch(() => null);
   if (text === null) return null;
   try {
     return parseTree(path, text);

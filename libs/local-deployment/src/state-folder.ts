@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   identityOf,
@@ -10,6 +10,7 @@ import {
   systemClock,
   type ProcessIdentity,
 } from '@emloc/time';
+import { FileRefusal, readRegularFileSync } from '@emloc/untrusted';
 
 import { LocalDeploymentError } from './errors.js';
 
@@ -27,10 +28,12 @@ export interface StateFolder {
 }
 
 const natsGoneWithinMs = 10_000;
+const mostIdentityBytes = 65_536;
 
 /**
  * Takes a folder, making it (mode 700) when it is missing. One whose holder has died is free.
- * @throws LocalDeploymentError DEPLOYMENT_STATE_IN_USE
+ * @throws LocalDeploymentError DEPLOYMENT_STATE_IN_USE; DEPLOYMENT_INVALID_OPTION where a pipe, a
+ * device or a folder is in the place of a file of it
  */
 export async function takeStateFolder(path: string): Promise<StateFolder> {
   mkdirSync(path, { recursive: true, mode: 0o700 });
@@ -70,7 +73,7 @@ export async function takeStateFolder(path: string): Promise<StateFolder> {
 
 async function takeLock(lock: string, path: string): Promise<AsyncDisposable> {
   return lockFile(lock).catch((error: unknown) => {
-    if (!(error instanceof LockHeldError)) throw error;
+    if (!(error instanceof LockHeldError)) throw refused(error);
     throw new LocalDeploymentError(
       'DEPLOYMENT_STATE_IN_USE',
       `${path} is in use by ${error.who}; --state-dir names another folder`,
@@ -94,5 +97,20 @@ async function waitUntilGone(natsPid: string, path: string): Promise<void> {
 }
 
 function readIdentity(file: string): ProcessIdentity | null {
-  return existsSync(file) ? parseIdentity(readFileSync(file, 'utf8')) : null;
+  if (!existsSync(file)) return null;
+  try {
+    return parseIdentity(readRegularFileSync(file, mostIdentityBytes).toString('utf8'));
+  } catch (error) {
+    throw refused(error);
+  }
+}
+
+/** What no deployment has left there is not removed, and never waited for. */
+function refused(error: unknown): unknown {
+  if (!(error instanceof FileRefusal)) return error;
+  return new LocalDeploymentError(
+    'DEPLOYMENT_INVALID_OPTION',
+    `${error.message}: remove it; --state-dir names another folder`,
+    { cause: error },
+  );
 }

@@ -1,7 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
-import { constants } from 'node:fs';
 import { lstat, mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { openRegularFile } from '@emloc/untrusted';
 
 import { EmlocError, fileFailed } from './errors.js';
 import { throwIfCancelled, type Resumption } from './resumption.js';
@@ -145,11 +145,7 @@ async function fillPart(
 /** Never through a symbolic link. */
 async function openPart(part: string): Promise<FileHandle> {
   try {
-    return await open(
-      part,
-      constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0),
-      0o644,
-    );
+    return (await openRegularFile(part, { use: 'update', mode: 0o644 })).handle;
   } catch (cause) {
     throw fileFailed(`cannot write ${part}`, cause);
   }

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import { open, stat, type FileHandle } from 'node:fs/promises';
+import { stat, type FileHandle } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { UploadDatasetRequestSchema } from '@emloc/contracts';
-import { ArchiveRefusal, packFiles, type PackedFile } from '@emloc/untrusted';
+import { ArchiveRefusal, openRegularFile, packFiles, type PackedFile } from '@emloc/untrusted';
 
 import type { OnTransfer } from './download.js';
 import { EmlocError, fileFailed } from './errors.js';
@@ -54,7 +54,8 @@ async function* packed(files: readonly PackedFile[]): AsyncGenerator<Uint8Array>
 async function* fileChunks(file: string): AsyncGenerator<Uint8Array> {
   let handle: FileHandle | null = null;
   try {
-    handle = await open(file, 'r');
+    // Read twice, which a pipe cannot be.
+    ({ handle } = await openRegularFile(file));
     for (;;) {
       const { bytesRead, buffer } = await handle.read(
         Buffer.allocUnsafe(chunkBytes),

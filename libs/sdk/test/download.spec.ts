@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Artifact_Kind as Kind, Job_State as State } from '@emloc/contracts';
@@ -191,6 +192,16 @@ describe('downloadArtifact', () => {
       'SDK_FILE_FAILED',
     );
     expect(await readFile(elsewhere, 'utf8')).toBe('mine');
+  });
+
+  it('waits for no pipe in the place of what has arrived', async () => {
+    const { client, name, file } = await withArtifact();
+    execFileSync('mkfifo', [`${file}.part`]);
+    const error = await thrownBy(() => client.downloadArtifact(name, file));
+    expect([error.code, error.message]).toEqual([
+      'SDK_FILE_FAILED',
+      `cannot write ${file}.part: ${file}.part is not a regular file`,
+    ]);
   });
 
   it('says that there is no such artifact, or that the file cannot be written', async () => {

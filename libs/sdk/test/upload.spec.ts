@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { appendFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -90,6 +91,17 @@ describe('uploadDataset', () => {
     );
     expect(error.code).toBe('SDK_FILE_CHANGED');
     expect(service.datasets.size).toBe(0);
+  });
+
+  it('waits for no pipe', async () => {
+    const { client } = await start();
+    const pipe = join(await temporaryFolder(), 'rows.jsonl');
+    execFileSync('mkfifo', [pipe]);
+    const error = await thrownBy(() => client.uploadDataset(pipe));
+    expect([error.code, error.message]).toEqual([
+      'SDK_FILE_FAILED',
+      `cannot read ${pipe}: ${pipe} is not a regular file`,
+    ]);
   });
 
   it('says which file cannot be read', async () => {

@@ -1,4 +1,5 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from '@emloc/service';
@@ -45,4 +46,19 @@ test('what a file says later holds within a second, and half of it changes nothi
 
 test('a file that cannot be read at the start is refused', async () => {
   await expect(followed('half', '[1, ')).rejects.toThrow();
+});
+
+test('a pipe is refused at the start, and later what was said before holds', async () => {
+  const pipe = join(folder, 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  const { path, clock, stop, errors, value } = await followed('replaced', '[1]');
+  renameSync(pipe, path);
+  await clock.advance(1000);
+  await until(() => errors.length > 0, 'the error');
+  expect(value()).toEqual([1]);
+  stop.abort();
+  const options = { logger: {} as Logger, signal: stop.signal, clock };
+  await expect(followFile({ path, option: 'numbers', parse: String }, options)).rejects.toThrow(
+    `options: numbers: ${path} is not a regular file`,
+  );
 });

@@ -1,6 +1,7 @@
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { ServiceError, type Logger } from '@emloc/service';
 import { systemClock, type Clock } from '@emloc/time';
+import { readRegularFile } from '@emloc/untrusted';
 
 /** A file of settings that may change while the process runs. */
 export interface FollowedFile<T> {
@@ -19,6 +20,8 @@ export interface FollowOptions {
 }
 
 const checkMs = 1000;
+/** Those of a million tokens. */
+const mostBytes = 100_000_000;
 
 /**
  * What a file says, as of at most a second ago. One that cannot be read any more is logged, and
@@ -66,10 +69,10 @@ export function parseOptionJson(option: string, text: string, place: string): un
 }
 
 async function read<T>({ path, option, parse }: FollowedFile<T>): Promise<T> {
-  const text = await readFile(path, 'utf8').catch((cause: Error) => {
+  const bytes = await readRegularFile(path, mostBytes).catch((cause: Error) => {
     throw new ServiceError('OPTION_INVALID', `options: ${option}: ${cause.message}`, { cause });
   });
-  return parse(text);
+  return parse(bytes.toString('utf8'));
 }
 
 async function versionOf(path: string): Promise<string> {

@@ -87,6 +87,7 @@ describe('the lint configuration', () => {
       "export * from './generated/y.js';",
     ],
     any: ['libs/finetune/src/x.ts', 'export const x: any = 1;'],
+    'a test beside inner loops': ['libs/device-cpu/src/kernels/x.spec.ts', 'const x: any = 1;'],
     'any in a native file': ['libs/device-cpu/src/native.ts', 'export const x: any = 1;'],
   });
 
@@ -111,6 +112,10 @@ describe('the lint configuration', () => {
     ['everything that is generated', []],
     ['any', ['@typescript-eslint/no-explicit-any']],
     ['any in a native file', []],
+    [
+      'a test beside inner loops',
+      ['@typescript-eslint/no-explicit-any', '@typescript-eslint/no-unused-vars'],
+    ],
   ])('%s: %j', (name, rules) => {
     expect([...new Set(found[name])].sort()).toEqual(rules);
   });

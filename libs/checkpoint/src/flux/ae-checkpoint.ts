@@ -46,13 +46,15 @@ export async function openVae(folder: string): Promise<Checkpoint> {
 /** Nothing is converted: the config is that of the shapes, with what vae/config.json states. */
 async function openAe(folder: string, name: string): Promise<ShardedCheckpoint> {
   const stated = await statedConfig(folder);
-  return openFiles(folder, [name], (files) => {
-    const file = files.get(name);
-    if (!file) throw new Error(`no file ${name}`);
-    const tensors = diffusersTensors(file, name);
-    const config = { ...aeConfig(file), ...stated };
-    const configBytes = Buffer.from(JSON.stringify(config));
-    return new StoredCheckpoint({ folder, tensors, config, files, indexFile: null, configBytes });
+  return openFiles(folder, [name], {
+    use: (files) => {
+      const file = files.get(name);
+      if (!file) throw new Error(`no file ${name}`);
+      const tensors = diffusersTensors(file, name);
+      const config = { ...aeConfig(file), ...stated };
+      const configBytes = Buffer.from(JSON.stringify(config));
+      return new StoredCheckpoint({ folder, tensors, config, files, indexFile: null, configBytes });
+    },
   });
 }
 

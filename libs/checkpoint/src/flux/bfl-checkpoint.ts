@@ -20,14 +20,16 @@ const configPaths = [`transformer/${configFileName}`, configFileName];
 export async function openBflFile(folder: string, name: string): Promise<ShardedCheckpoint> {
   assertVariant(folder, name);
   const stated = await statedConfig(folder);
-  return openFiles(folder, [name], (files) => {
-    const file = files.get(name);
-    if (!file) throw new Error(`no file ${name}`);
-    const bfl = bflTensors(file);
-    const config = withStated(bflConfig(bfl), stated);
-    const configBytes = Buffer.from(JSON.stringify(config));
-    const tensors = diffusersView(name, bfl);
-    return new StoredCheckpoint({ folder, tensors, config, files, indexFile: null, configBytes });
+  return openFiles(folder, [name], {
+    use: (files) => {
+      const file = files.get(name);
+      if (!file) throw new Error(`no file ${name}`);
+      const bfl = bflTensors(file);
+      const config = withStated(bflConfig(bfl), stated);
+      const configBytes = Buffer.from(JSON.stringify(config));
+      const tensors = diffusersView(name, bfl);
+      return new StoredCheckpoint({ folder, tensors, config, files, indexFile: null, configBytes });
+    },
   });
 }
 

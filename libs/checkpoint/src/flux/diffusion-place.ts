@@ -3,6 +3,7 @@ import { at } from '@emloc/checked';
 
 import type { Checkpoint, ShardedCheckpoint } from '../checkpoint.js';
 import { CheckpointError } from '../errors.js';
+import { listed } from '../listed.js';
 import { configFileName, openShards } from '../open-checkpoint.js';
 import { openSafetensors } from '../safetensors-file.js';
 import { openBflFile } from './bfl-checkpoint.js';
@@ -67,7 +68,7 @@ async function singleFile(folder: string, names: readonly string[]): Promise<str
   if (found.length <= 1) return found.at(0) ?? (named.length === 1 ? at(named, 0) : null);
   throw new CheckpointError(
     'CHECKPOINT_INVALID_INDEX',
-    `${folder} has ${found.length} transformers (${found.join(', ')}): give the path of the one that is meant`,
+    `${folder} has ${found.length} transformers (${listed(found)}): give the path of the one that is meant`,
   );
 }
 

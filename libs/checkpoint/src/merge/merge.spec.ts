@@ -19,6 +19,7 @@ import { adapterScale, type LoraAdapter } from '../lora-adapter.js';
 import { openCheckpoint } from '../open-checkpoint.js';
 import { writeSafetensors, type SafetensorsEntry } from '../write-safetensors.js';
 import { mergeCheckpoint, type MergeProgress } from './merge.js';
+import { rewriteDType } from './other-files.js';
 
 const dtypes = ['float32', 'bfloat16', 'float16'] as const satisfies readonly FloatDType[];
 
@@ -169,6 +170,20 @@ describe('the merged folder', () => {
         index.replace(`${totalBytes}`, `${totalBytes / 2}`),
       );
     }));
+
+  it.each(['-5', 'NaN', '1e999', '9223372036854775808', 'null'])(
+    'says the true size where an index says %s',
+    (size) =>
+      inFolder(async (folder) => {
+        const [path, name] = [join(folder, 'index.json'), 'index.json'];
+        await writeFile(join(folder, 'config.json'), '{"torch_dtype": "float32"}');
+        await writeFile(path, `{"metadata": {"total_size": ${size}}, "weight_map": {}}`);
+        await rewriteDType(folder, { dtype: 'float16', totalBytes: 7, indexFile: name });
+        expect(await readFile(path, 'utf8')).toBe(
+          '{"metadata": {"total_size": 7}, "weight_map": {}}',
+        );
+      }),
+  );
 
   it('says the dtype in a config that said none', () =>
     inFolder(async (folder) => {

@@ -104,7 +104,7 @@ export async function rewriteDType(
   await rewriteJson(join(folder, configFileName), (text) => withDType(text, dtype));
   if (indexFile !== null)
     await rewriteJson(join(folder, indexFile), (text) =>
-      text.replace(/("total_size"\s*:\s*)[\d.eE+]+/, `$1${totalBytes}`),
+      text.replace(/("total_size"\s*:\s*)[-+.\w]+/, `$1${totalBytes}`),
     );
 }
 

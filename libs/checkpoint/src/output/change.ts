@@ -31,7 +31,8 @@ export interface Change {
 /** From here on the change is found by `readChange`, also after a crash. */
 export async function writeChange(path: string, change: Change): Promise<void> {
   try {
-    await writeSynced(beginning(path), 'w', `${JSON.stringify(change)}\n`);
+    await rm(beginning(path), { force: true });
+    await writeSynced(beginning(path), `${JSON.stringify(change)}\n`);
     await rename(beginning(path), path);
   } catch (error) {
     await rm(beginning(path), { force: true });

@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync } from 'node:fs';
 import {
   chmod,
@@ -26,7 +26,7 @@ import {
   stateOf,
 } from '../../test/output-states.js';
 import type { ReplaceMode } from '../../test/replace-program.js';
-import { settleOutput } from './held-place.js';
+import { holdPlace, settleOutput } from './held-place.js';
 import { findPlace } from './place.js';
 import { writeOutput } from './write-output.js';
 
@@ -44,7 +44,31 @@ async function write(out: string, fill: (temporary: string) => Promise<unknown>,
   return writeOutput(await findPlace(out), fill, options);
 }
 
+it('waits for no pipe in the place of a lock, and says which it is', () =>
+  inFolder(async (folder) => {
+    execFileSync('mkfifo', [join(folder, '.out.lock')]);
+    await expectRefusal(
+      holdPlace(join(folder, 'out')),
+      'CHECKPOINT_OUTPUT_UNWRITABLE',
+      /\.out\.lock is not a regular file/,
+    );
+  }));
+
 describe('writeOutput', () => {
+  it('waits for no pipe in the place of its note', () =>
+    inFolder(async (folder) => {
+      const out = join(folder, 'out');
+      const fill = (temporary: string): Promise<void> =>
+        writeFile(join(temporary, 'emloc.json'), '{"files":["emloc.json"]}');
+      await write(out, fill);
+      for (const note of ['.out.change.tmp', 'out/.emloc.change.tmp'])
+        execFileSync('mkfifo', [join(folder, note)]);
+      await write(out, fill, { overwrite: true });
+      expect((await readdir(out)).filter((name) => !name.startsWith('.emloc'))).toEqual([
+        'emloc.json',
+      ]);
+    }));
+
   it('creates parents, returns what fill returns and shows nothing before the end', () =>
     inFolder(async (folder) => {
       const target = join(folder, 'a', 'b');

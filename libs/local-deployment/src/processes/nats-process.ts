@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   forgetNatsPorts,
@@ -63,7 +63,9 @@ function writeConfig({ folder, port, user }: Omit<NatsProgram, 'binary'>): strin
     ...natsServerLimits,
     users: [user],
   };
-  writeFileSync(file, natsServerConfig(config), { mode: 0o600 });
+  // Into nothing that is there already: writing into a pipe waits for a reader.
+  rmSync(file, { recursive: true, force: true });
+  writeFileSync(file, natsServerConfig(config), { mode: 0o600, flag: 'wx' });
   return file;
 }
 

@@ -60,8 +60,8 @@ export class JetStreamBucket implements ObjectBucket {
         modified: new Date().toISOString(),
         metadata,
       };
-      await this.#descriptions.publish(stored);
-      if (previous) await this.discard(previous.id);
+      const sequence = await this.#descriptions.publish(stored);
+      if (previous) await this.#removeFormer(previous, sequence);
       return stored;
     } catch (error) {
       // A server that is away keeps the chunks; sweepOrphans finds them.
@@ -111,8 +111,10 @@ export class JetStreamBucket implements ObjectBucket {
       if (!found) return undefined;
       const touched = { ...found.stored, modified: new Date().toISOString() };
       // What was replaced or deleted since stays so.
-      if (await this.#descriptions.publish(touched, found.sequence).then(() => true, ifReplaced))
-        return touched;
+      const sequence = await this.#descriptions.publish(touched, found.sequence).catch(ifReplaced);
+      if (sequence === null) continue;
+      await this.#descriptions.removeFormer(name, sequence);
+      return touched;
     }
   }
 
@@ -178,6 +180,12 @@ export class JetStreamBucket implements ObjectBucket {
     return { offsetBytes, skippedChunks, chunkBytes, sequence };
   }
 
+  /** Of an object that has a successor: sweepOrphans finds what stays of it. */
+  async #removeFormer({ name, id }: StoredObject, sequence: number): Promise<void> {
+    await this.#descriptions.removeFormer(name, sequence);
+    await this.discard(id).catch(() => undefined);
+  }
+
   #read(
     { id, name, byteLength, chunks }: StoredObject,
     from: ReadSettings['from'],
@@ -208,8 +216,8 @@ export class JetStreamBucket implements ObjectBucket {
 }
 
 /** @throws anything but that another message was the newest */
-function ifReplaced(error: unknown): false {
-  if (error instanceof NatsError && isConflict(error.cause)) return false;
+function ifReplaced(error: unknown): null {
+  if (error instanceof NatsError && isConflict(error.cause)) return null;
   throw error;
 }
 

@@ -1,11 +1,15 @@
 import { messageOf } from '@emloc/checked';
 import { JsHeaders } from '@nats-io/jetstream';
 import { Objm, type ObjectInfo } from '@nats-io/obj';
-import { headers } from '@nats-io/transport-node';
+import { headers, type MsgHdrs } from '@nats-io/transport-node';
 
 import { requestTimeoutMs, retryTransient } from '../connection/retry.js';
 import { NatsError } from '../errors.js';
-import { purgeMessages, type StreamAccess } from '../streams/purge-messages.js';
+import {
+  countsPurgedAsStored,
+  purgeMessages,
+  type StreamAccess,
+} from '../streams/purge-messages.js';
 import type { StoredObject } from './object-bucket.js';
 
 /** Of objects whose description does not say it: what client libraries take. */
@@ -40,14 +44,15 @@ export class ObjectDescriptions {
   }
 
   /**
-   * Names an object whose chunks are stored.
+   * Names an object whose chunks are stored. What the name had before is to be removed afterwards.
    * @param replaces sequence of the message that must be the newest of this name
+   * @returns the description's sequence
    * @throws NatsError OBJECT_WRITE_FAILED
    */
   async publish(
     { name, id, byteLength, chunks, chunkBytes, digest, modified, metadata }: StoredObject,
     replaces?: number,
-  ): Promise<void> {
+  ): Promise<number> {
     const info = {
       name,
       description: '',
@@ -61,16 +66,15 @@ export class ObjectDescriptions {
       deleted: false,
       options: { max_chunk_size: chunkBytes },
     };
-    const rollup = headers();
-    rollup.set(JsHeaders.RollupHdr, JsHeaders.RollupValueSubject);
     try {
-      await retryTransient(() =>
+      const { seq } = await retryTransient(() =>
         this.access.client.publish(this.#subject(name), JSON.stringify(info), {
-          headers: rollup,
+          ...(this.#rollsUp && { headers: rollup() }),
           timeout: requestTimeoutMs,
           ...(replaces === undefined ? {} : { expect: { lastSubjectSequence: replaces } }),
         }),
       );
+      return seq;
     } catch (cause) {
       throw new NatsError(
         'OBJECT_WRITE_FAILED',
@@ -87,15 +91,32 @@ export class ObjectDescriptions {
     return objects.filter(({ deleted }) => !deleted).map(toStored);
   }
 
+  /** What a name had before: the newest counts, so that what stays goes with the next. */
+  async removeFormer(name: string, newest: number): Promise<void> {
+    if (!this.#rollsUp) await this.remove(name, newest).catch(() => undefined);
+  }
+
   /** @param before only where it has a lower sequence */
   async remove(name: string, before?: number): Promise<void> {
     await purgeMessages(this.access, this.#subject(name), before);
+  }
+
+  /** A rollup is a purge to the server. */
+  get #rollsUp(): boolean {
+    return !countsPurgedAsStored(this.access.nats.info?.version);
   }
 
   #subject(name: string): string {
     const encoded = Buffer.from(name, 'utf8').toString('base64url');
     return `$O.${this.access.bucket}.M.${encoded.padEnd(Math.ceil(encoded.length / 4) * 4, '=')}`;
   }
+}
+
+/** Lets a message take the place of all others of its subject. */
+function rollup(): MsgHdrs {
+  const all = headers();
+  all.set(JsHeaders.RollupHdr, JsHeaders.RollupValueSubject);
+  return all;
 }
 
 function toStored({

@@ -8,6 +8,7 @@ import {
   StorageType,
   type Consumer,
   type JetStreamClient,
+  type JetStreamManager,
   type JsMsg,
 } from '@nats-io/jetstream';
 import { nanos, type NatsConnection } from '@nats-io/transport-node';
@@ -20,6 +21,7 @@ import {
 } from '../connection/retry.js';
 import { isNatsError } from '../errors.js';
 import { openRecordStore, type RecordStore, type Versioned } from '../records/record-store.js';
+import { deleteMessages } from '../streams/purge-messages.js';
 import { ClaimedItem, type WorkItem, type WorkState } from './work-item.js';
 
 export interface WorkQueueOptions {
@@ -175,10 +177,30 @@ class JetStreamWorkQueue<T, R> implements WorkQueue<T, R> {
 
   async remove(filter: string): Promise<void> {
     const manager = await retryTransient(() => this.client.jetstreamManager());
-    await retryTransient(() =>
-      manager.streams.purge(this.stream, { filter: `emloc.work.${this.options.name}.${filter}` }),
-    );
+    await this.#removeMessages(manager, `emloc.work.${this.options.name}.${filter}`);
     for (const { key } of await this.records.list(filter)) await this.records.delete(key);
+  }
+
+  /**
+   * One by one: after a purge by subject, nats-server 2.9 hands out none of what else is in the
+   * queue, and counts what was purged as stored. No second consumer may look for them, so that each
+   * round finds the newest message of each subject.
+   */
+  async #removeMessages(manager: JetStreamManager, filter: string): Promise<void> {
+    for (;;) {
+      const { state } = await retryTransient(() =>
+        manager.streams.info(this.stream, { subjects_filter: filter }),
+      );
+      const newest = Object.keys(state.subjects ?? {}).map((subject) =>
+        retryTransient(() => manager.streams.getMessage(this.stream, { last_by_subj: subject })),
+      );
+      const messages = (await Promise.all(newest)).filter((message) => message !== null);
+      if (messages.length === 0) return;
+      await deleteMessages(
+        { manager, stream: this.stream },
+        messages.map(({ seq }) => seq),
+      );
+    }
   }
 
   async destroy(): Promise<void> {

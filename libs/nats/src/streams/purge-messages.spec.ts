@@ -10,6 +10,7 @@ import { openLane } from '../connection/socket-lane.js';
 import { openNumberedLog } from '../events/numbered-log.js';
 import { rangeSource } from '../objects/chunk-sources.js';
 import { openObjectBucket } from '../objects/open-object-bucket.js';
+import { openWorkQueue } from '../queue/work-queue.js';
 import { openRecordStore } from '../records/record-store.js';
 import { startNatsServer, type NatsServer } from '../testing/server.js';
 import { countsPurgedAsStored } from './purge-messages.js';
@@ -78,6 +79,48 @@ test('nor are the events of a topic, and records', async () => {
     'thr',
   ]);
   expect((await records.list()).map(({ key }) => key)).toEqual(['stays.one', 'stays.two']);
+});
+
+test('nor is what was replaced or touched, also where it is another size each time', async () => {
+  const bucket = await openObjectBucket({ nats, lane, bucket: 'replaced', chunkBytes: MiB / 8 });
+  const put = (size: number): Promise<unknown> =>
+    bucket.put(
+      'one',
+      rangeSource(size, (_, target) => void target.fill(1)),
+      { metadata: { size: String(size) } },
+    );
+  await put(MiB / 2);
+  for (let count = 1; count <= 8; count += 1) {
+    await put(MiB / 4 + count);
+    await bucket.touch('one');
+  }
+  const { counted, stored } = await countedAndStored();
+  expect(counted).toBe(stored);
+  expect(await bucket.list()).toMatchObject([{ name: 'one', byteLength: MiB / 4 + 8 }]);
+  await bucket.get('one', { write: () => undefined });
+});
+
+test('nor are items that were taken out of a queue, whose workers go on with the others', async () => {
+  const queue = await openWorkQueue<string, number>({ nats, name: 'kept', owner: 'worker' });
+  const keys = ['goes.one', 'goes.two', 'stays.one', 'goes.three', 'stays.two'];
+  for (const key of keys) await queue.add(key, key.repeat(1000));
+  const taking = new AbortController();
+  const items = queue.take(taking.signal);
+  const first = await items.next();
+  expect(first.value).toMatchObject({ key: 'goes.one' });
+  const before = await countedAndStored();
+  await queue.remove('goes.*');
+  const after = await countedAndStored();
+  expect(after.counted).toBe(after.stored);
+  expect(after.stored).toBeLessThan(before.stored - 20_000);
+  expect([...(await queue.states()).keys()]).toEqual(['stays.one', 'stays.two']);
+  for (const key of ['stays.one', 'stays.two'])
+    expect((await items.next()).value).toMatchObject({ key });
+  taking.abort();
+  await items.return?.();
+  await queue.destroy();
+  const { counted, stored } = await countedAndStored();
+  expect(counted).toBe(stored);
 });
 
 test.each([

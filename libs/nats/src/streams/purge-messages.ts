@@ -22,6 +22,8 @@ const batchExpiresMs = 2000;
 const idleConsumerMs = 30_000;
 /** Deletions on their way at once. */
 const parallelDeletions = 8;
+/** Looks at what is left, before a purge takes it. */
+const mostRounds = 4;
 
 /**
  * Removes the messages of a stream whose subject a filter lets through.
@@ -33,11 +35,16 @@ export async function purgeMessages(
   before?: number,
 ): Promise<void> {
   const { nats, manager, stream } = access;
-  if (countsPurgedAsStored(nats.info?.version))
-    await deleteEach(access, filter, before).catch((error: unknown) => {
+  // All messages are at or above the first; servers take a purge below it for one of everything.
+  if (before !== undefined && before <= 1) return;
+  if (countsPurgedAsStored(nats.info?.version)) {
+    const isEmpty = await deleteAll(access, filter, before).catch((error: unknown) => {
       // What a user may not delete goes with the purge all the same.
       if (isTransient(error)) throw error;
+      return false;
     });
+    if (isEmpty) return;
+  }
   await retryTransient(() =>
     manager.streams.purge(stream, { filter, ...(before === undefined ? {} : { seq: before }) }),
   );
@@ -52,10 +59,31 @@ export function countsPurgedAsStored(version = ''): boolean {
   return major !== undefined && (Number(major) < 2 || (major === '2' && Number(minor) < 10));
 }
 
-async function deleteEach(access: StreamAccess, filter: string, before?: number): Promise<void> {
-  const { manager, stream } = access;
-  const all = await retryTransient(() => sequencesOf(access, filter));
-  const left = all.filter((sequence) => before === undefined || sequence < before).values();
+/**
+ * With what is still on its way into the stream. A purge would move consumers of other subjects,
+ * too: nats-server 2.9 leaves out what they had not got.
+ * @returns whether none is left
+ */
+async function deleteAll(
+  access: StreamAccess,
+  filter: string,
+  before = Number.POSITIVE_INFINITY,
+): Promise<boolean> {
+  for (let round = 0; round < mostRounds; round += 1) {
+    const all = await retryTransient(() => sequencesOf(access, filter));
+    const left = all.filter((sequence) => sequence < before);
+    if (left.length === 0) return true;
+    await deleteMessages(access, left);
+  }
+  return false;
+}
+
+/** Removes messages one by one; those that are gone are no error. */
+export async function deleteMessages(
+  { manager, stream }: Pick<StreamAccess, 'manager' | 'stream'>,
+  sequences: readonly number[],
+): Promise<void> {
+  const left = sequences.values();
   const deleting = Array.from({ length: parallelDeletions }, async () => {
     for (const sequence of left)
       await retryTransient(() => manager.streams.deleteMessage(stream, sequence, false)).catch(

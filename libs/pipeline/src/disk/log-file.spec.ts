@@ -1,4 +1,5 @@
-import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { appendFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -90,4 +91,17 @@ it('takes nothing more once it is closed', async () => {
   log[Symbol.dispose]();
   log.observe(step(2));
   expect(await told()).toEqual(['train step 1']);
+});
+
+it.each(['pipe', 'folder'])('refuses a %s in its place without waiting', async (kind) => {
+  if (kind === 'pipe') execFileSync('mkfifo', [path]);
+  else await mkdir(path);
+  expect(() => new LogFile(path)).toThrow(`${path} is not a regular file`);
+});
+
+it('waits for no pipe in the place of what it writes beside itself', async () => {
+  await appendFile(path, 'cut');
+  execFileSync('mkfifo', [`${path}.tmp`]);
+  using _log = new LogFile(path);
+  expect(await readFile(path, 'utf8')).toBe('');
 });

@@ -1,15 +1,11 @@
-import {
-  closeSync,
-  fdatasyncSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, fdatasyncSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { openRegularFileSync, readRegularFileSync } from '@emloc/untrusted';
 
 import { lineOf, logEntriesIn, logEntryOf, outlives, type LogEntry } from '../job/log-entry.js';
 import type { JobEvent } from '../job/observer.js';
+
+/** Those of two million steps: a text cannot have more. */
+const mostBytes = 500_000_000;
 
 /**
  * What a job tells of its stages and steps, line by line in a file that can be read meanwhile. Each
@@ -22,7 +18,7 @@ export class LogFile implements Disposable {
 
   constructor(private readonly path: string) {
     this.#keep(() => true);
-    this.#file = openSync(path, 'a');
+    this.#file = appended(path);
   }
 
   observe(event: JobEvent): void {
@@ -44,7 +40,7 @@ export class LogFile implements Disposable {
   #beginAgain(begun: Extract<JobEvent, { type: 'begun' }>): void {
     this[Symbol.dispose]();
     this.#keep((entry) => outlives(entry, begun));
-    this.#file = openSync(this.path, 'a');
+    this.#file = appended(this.path);
   }
 
   /** Takes out other entries, and lines that a crash has cut; readers see one file or the other. */
@@ -54,9 +50,14 @@ export class LogFile implements Disposable {
     const kept = lines.map((line) => `${line}\n`).join('');
     if (kept === text) return;
     const temporary = `${this.path}.tmp`;
-    writeFileSync(temporary, kept);
+    rmSync(temporary, { force: true });
+    writeFileSync(temporary, kept, { flag: 'wx' });
     renameSync(temporary, this.path);
   }
+}
+
+function appended(path: string): number {
+  return openRegularFileSync(path, { use: 'append' }).file;
 }
 
 function writeWhole(file: number, text: string): void {
@@ -68,7 +69,7 @@ function writeWhole(file: number, text: string): void {
 /** Empty where there is none. */
 function readText(path: string): string {
   try {
-    return readFileSync(path, 'utf8');
+    return readRegularFileSync(path, mostBytes).toString('utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
     throw error;

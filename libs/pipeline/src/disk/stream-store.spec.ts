@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -45,4 +46,19 @@ test('what could not be read is read again when it is asked for again', async ()
   await expect(store.read(0, 'left')).rejects.toMatchObject({ code: 'ENOENT' });
   await rename(`${file}.away`, file);
   expect((await store.read(0, 'left')).bytes).toEqual(Buffer.of(1, 2));
+});
+
+test('a pipe in the place of a row is none, nor is one beside it waited for', async () => {
+  const fill = async (store: StreamStore): Promise<void> => {
+    await store.put(0, 'left', Uint8Array.of(1, 2));
+    await store.put(0, 'right', Uint8Array.of(3));
+  };
+  await fill(open());
+  const file = join(folder, at(await readdir(folder), 0));
+  await rm(file);
+  execFileSync('mkfifo', [file, `${file}.tmp`]);
+  const store = open();
+  expect(await store.missing([0])).toEqual([0]);
+  await fill(store);
+  expect((await open().read(0, 'right')).bytes).toEqual(Buffer.of(3));
 });

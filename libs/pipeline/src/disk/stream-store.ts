@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { get } from '@emloc/checked';
 import type { HostArray, HostDType } from '@emloc/device';
 import type { FrontStore } from '@emloc/finetune';
+import { readRegularFile } from '@emloc/untrusted';
 
 export interface StreamStoreOptions {
   /** May have rows of an earlier run of the same job. */
@@ -43,9 +44,11 @@ export class StreamStore implements FrontStore {
     const path = await this.#path(row);
     // Whole or not at all after a kill. Not synced: there may be thousands, and what a power
     // failure cuts is of another size.
+    await rm(`${path}.tmp`, { force: true });
     await writeFile(
       `${path}.tmp`,
       Buffer.concat([...streams.keys()].map((name) => get(parts, name))),
+      { flag: 'wx' },
     );
     await rename(`${path}.tmp`, path);
   }
@@ -65,7 +68,9 @@ export class StreamStore implements FrontStore {
   #whole(row: number): Promise<Uint8Array> {
     const known = this.#held.get(row);
     if (known) return known;
-    const bytes = this.#path(row).then((path) => readFile(path));
+    const bytes = this.#path(row).then((path) =>
+      readRegularFile(path, sizeOf(this.options.bytesOf(row))),
+    );
     this.#hold(row, bytes);
     // What could not be read is read again.
     bytes.catch(() => {
@@ -90,7 +95,7 @@ export class StreamStore implements FrontStore {
 
   async #isThere(row: number): Promise<boolean> {
     const found = await stat(await this.#path(row)).catch(() => null);
-    return found?.size === sizeOf(this.options.bytesOf(row));
+    return found?.isFile() === true && found.size === sizeOf(this.options.bytesOf(row));
   }
 
   async #path(row: number): Promise<string> {

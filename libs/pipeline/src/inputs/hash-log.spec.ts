@@ -1,4 +1,5 @@
-import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { appendFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -43,4 +44,11 @@ it('goes on after a line that a crash has cut', async () => {
     ]),
   );
   expect(await readFile(path, 'utf8')).toContain('["b","2\n');
+});
+
+it.each(['pipe', 'folder'])('refuses a %s in its place without waiting', async (kind) => {
+  if (kind === 'pipe') execFileSync('mkfifo', [path]);
+  else await mkdir(path);
+  for (const opened of [HashLog.open(path), readHashLog(path)])
+    await expect(opened).rejects.toThrow(`${path} is not a regular file`);
 });

@@ -1,4 +1,8 @@
-import { open, readFile, type FileHandle } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { openRegularFile, readRegularFile } from '@emloc/untrusted';
+
+/** Those of a million tensors, each read many times. */
+const mostBytes = 500_000_000;
 
 /**
  * Hashes by tensor in a file that only grows: what was added before a crash is there after it, and
@@ -14,9 +18,9 @@ export class HashLog {
   private constructor(private readonly file: FileHandle) {}
 
   static async open(path: string): Promise<HashLog> {
-    const file = await open(path, 'a');
+    const { handle: file, bytes } = await openRegularFile(path, { use: 'append' });
     // Ends a line that a crash has cut.
-    if ((await file.stat()).size > 0) await file.appendFile('\n');
+    if (bytes > 0) await file.appendFile('\n');
     return new HashLog(file);
   }
 
@@ -46,11 +50,16 @@ export class HashLog {
 
 /** The hashes that a log has, by tensor; none where there is no log. */
 export async function readHashLog(path: string): Promise<ReadonlyMap<string, string>> {
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+  const bytes = await readRegularFile(path, mostBytes).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return '';
     throw error;
   });
-  return new Map(text.split('\n').flatMap((line) => entryOf(line) ?? []));
+  return new Map(
+    bytes
+      .toString('utf8')
+      .split('\n')
+      .flatMap((line) => entryOf(line) ?? []),
+  );
 }
 
 function entryOf(line: string): [[string, string]] | null {

@@ -1,6 +1,15 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import {
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -72,6 +81,21 @@ describe('lockFile', () => {
     expect(await readFile(path, 'utf8')).toBe(content);
     await utimes(path, new Date(0), new Date(0));
     await using _again = await lockFile(path);
+  });
+
+  it.each([
+    ['a pipe', () => Promise.resolve(execFileSync('mkfifo', [path]))],
+    ['a folder', () => mkdir(path)],
+    ['a link to a device', () => symlink('/dev/zero', path)],
+    ['a link to nothing', () => symlink('nothing', path)],
+    ['a circle of links', () => symlink('.out.lock', path)],
+  ])('refuses %s in its place without waiting, and leaves it', async (_name, make) => {
+    await make();
+    await expect(lockFile(path)).rejects.toMatchObject({
+      name: 'FileRefusal',
+      message: `${path} is not a regular file`,
+    });
+    expect(await readdir(folder)).toEqual(['.out.lock']);
   });
 
   it('gives back only its own lock', async () => {

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { open, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
+import { lstat, open, rename, rm, stat, utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import process from 'node:process';
+import { notRegular, readRegularFile } from '@emloc/untrusted';
 
 import { Renewal } from '../renewal.js';
 import { identityOf, isRunning, parseIdentity, type ProcessIdentity } from './process-identity.js';
@@ -21,6 +22,8 @@ const silenceMs = 10 * 60_000;
 /** A lock that cannot be read is being written, or, after so long, was never finished. */
 const writingMs = 5000;
 const attempts = 5;
+/** Far more than a host's name and a few numbers take. */
+const mostHolderBytes = 65_536;
 
 /** Another process, or another part of this one, holds a lock. */
 export class LockHeldError extends Error {
@@ -38,7 +41,8 @@ export class LockHeldError extends Error {
 /**
  * Takes the lock file `path`, whose folder must exist; the lock of a process that is gone is taken
  * over. Held until it is disposed.
- * @throws LockHeldError; the system's error where nothing can be written there
+ * @throws LockHeldError; FileRefusal where something else than a file has its name; the system's
+ * error where nothing can be written there
  */
 export async function lockFile(path: string): Promise<AsyncDisposable> {
   const own = JSON.stringify({
@@ -47,7 +51,7 @@ export async function lockFile(path: string): Promise<AsyncDisposable> {
   } satisfies LockHolder);
   for (let attempt = 0; attempt < attempts; attempt += 1) {
     if (await create(path, own)) return hold(path, own);
-    const holder = await readFile(path, 'utf8').catch(ignoreMissing);
+    const holder = await readHolder(path);
     if (holder === null) continue;
     if (await isHeld(holder, path)) throw new LockHeldError(path, parseIdentity(holder));
     await discard(path, holder);
@@ -69,10 +73,22 @@ function hold(path: string, own: string): AsyncDisposable {
   return {
     async [Symbol.asyncDispose]() {
       await renewal.end();
-      if ((await readFile(path, 'utf8').catch(ignoreMissing)) === own)
-        await rm(path, { force: true });
+      if ((await readHolder(path).catch(() => null)) === own) await rm(path, { force: true });
     },
   };
+}
+
+/**
+ * What a lock says of its holder; null: it is gone. Locks are never links, and one that leads
+ * nowhere would be in the way for ever without being there.
+ */
+async function readHolder(path: string): Promise<string | null> {
+  try {
+    if (!(await lstat(path)).isFile()) throw notRegular(path);
+    return (await readRegularFile(path, mostHolderBytes)).toString('utf8');
+  } catch (error) {
+    return ignoreMissing(error as NodeJS.ErrnoException);
+  }
 }
 
 /** Resolves to false where there is a lock. */
@@ -103,8 +119,8 @@ async function discard(path: string, expected: string): Promise<void> {
     ignoreMissing(error as NodeJS.ErrnoException);
     return;
   }
-  const found = await readFile(aside, 'utf8');
-  if (found !== expected) await create(path, found);
+  const found = await readHolder(aside);
+  if (found !== null && found !== expected) await create(path, found);
   await rm(aside, { force: true });
 }
 

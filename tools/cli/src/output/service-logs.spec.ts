@@ -1,4 +1,5 @@
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -42,5 +43,22 @@ test('writes a file for each process, for its owner only', async () => {
   while ((await readFile(file, 'utf8').catch(() => '')) !== '{"a":1}\n{"a":2}\n')
     await new Promise(setImmediate);
   expect((await stat(file)).mode & 0o777).toBe(0o600);
+  await rm(folder, { recursive: true });
+});
+
+test('waits for no reader of a pipe, and says which log is not written', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'emloc-logs-'));
+  execFileSync('mkfifo', [join(folder, 'trainer.log')]);
+  await mkdir(join(folder, 'corrector.log'));
+  const stream = new PassThrough();
+  const logs = openServiceLogs(folder, stream);
+  for (const process of ['trainer', 'trainer', 'corrector']) logs.write(process, 'line');
+  logs.close();
+  expect(String(stream.read()).trimEnd().split('\n')).toEqual(
+    ['trainer', 'corrector'].map(
+      (name) =>
+        `${name}  its log is not written: ${join(folder, `${name}.log`)} is not a regular file`,
+    ),
+  );
   await rm(folder, { recursive: true });
 });

@@ -1,6 +1,8 @@
 import { createWriteStream, mkdirSync, type WriteStream } from 'node:fs';
 import { join } from 'node:path';
+import { messageOf } from '@emloc/checked';
 import { formatLogLine } from '@emloc/local-deployment';
+import { openRegularFileSync } from '@emloc/untrusted';
 
 import { visible } from './visible.js';
 
@@ -36,27 +38,34 @@ export function openServiceLogs(
       close: () => undefined,
     };
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const files = new Map<string, WriteStream>();
-  const fileOf = (process: string): WriteStream => {
-    const file =
-      files.get(process) ??
-      openFile(join(folder, `${process}.log`), (reason) =>
-        note(process, `its log is not written any more: ${reason}`),
-      );
+  const files = new Map<string, WriteStream | null>();
+  const fileOf = (process: string): WriteStream | null => {
+    const known = files.get(process);
+    if (known !== undefined) return known;
+    const file = openFile(join(folder, `${process}.log`), (reason) =>
+      note(process, `its log is not written: ${visible(reason)}`),
+    );
     files.set(process, file);
     return file;
   };
   return {
-    write: (process, line) => void fileOf(process).write(`${line}\n`),
+    write: (process, line) => void fileOf(process)?.write(`${line}\n`),
     note,
     close: () => {
-      for (const file of files.values()) file.end();
+      for (const file of files.values()) file?.end();
     },
   };
 }
 
-/** A log that cannot be written stops no service. */
-function openFile(path: string, onFailure: (reason: string) => void): WriteStream {
-  const file = createWriteStream(path, { flags: 'a', mode: 0o600 });
+/** A log that cannot be written stops no service; null: it never could. */
+function openFile(path: string, onFailure: (reason: string) => void): WriteStream | null {
+  let fd: number;
+  try {
+    fd = openRegularFileSync(path, { use: 'append', mode: 0o600 }).file;
+  } catch (error) {
+    onFailure(messageOf(error));
+    return null;
+  }
+  const file = createWriteStream(path, { fd });
   return file.once('error', (error) => onFailure(error.message)).on('error', () => undefined);
 }
