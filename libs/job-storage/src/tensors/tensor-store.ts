@@ -50,10 +50,7 @@ export function createTensorStore(bucket: ObjectBucket): TensorStore {
     write: (key, set, options = {}) => writeTensors(bucket, key, set, options),
     open: (key) => openTensors(bucket, key),
     list: async (prefix = '') =>
-      (await bucket.list())
-        .map(({ name }) => name)
-        .filter((name) => name.startsWith(prefix))
-        .sort(),
+      (await bucket.names()).filter((name) => name.startsWith(prefix)).sort(),
     delete: (key) => bucket.delete(key),
   };
 }

@@ -122,6 +122,10 @@ export class JetStreamBucket implements ObjectBucket {
     return this.#descriptions.list();
   }
 
+  names(): Promise<string[]> {
+    return this.#descriptions.names();
+  }
+
   async delete(name: string, { modified }: { readonly modified?: string } = {}): Promise<boolean> {
     const found = await this.#descriptions.find(name);
     if (!found || (modified !== undefined && found.stored.modified !== modified)) return false;

@@ -241,6 +241,23 @@ test('leaves no chunk behind when an object is replaced or deleted', async () =>
   });
 });
 
+test('lists objects by what the stream says, and leaves no consumer to the server', async () => {
+  const fresh = await openObjectBucket({ nats, lane, bucket: 'listed', chunkBytes: 64 * 1024 });
+  expect([await fresh.names(), await fresh.list()]).toEqual([[], []]);
+  const names = ['a/b', 'Ünïcode > * .', ...Array.from({ length: 70 }, (_, index) => `n${index}`)];
+  for (const [index, name] of names.entries()) await fresh.put(name, sourceOf(pattern(index, 1)));
+  const deletedByOthers = await new Objm(nats).open('listed');
+  await deletedByOthers.delete('n7');
+  await fresh.delete('n8');
+  const left = names.filter((name) => name !== 'n8').sort();
+  expect((await fresh.names()).sort()).toEqual(left);
+  const listed = await fresh.list();
+  expect(listed.map(({ name }) => name).sort()).toEqual(left.filter((name) => name !== 'n7'));
+  expect(listed).toContainEqual(await fresh.info('Ünïcode > * .'));
+  const manager = await jetstreamManager(nats);
+  expect(await manager.consumers.list('OBJ_listed').next()).toEqual([]);
+});
+
 test('sweeps the chunks of uploads that died, and no others', async () => {
   const fresh = await openObjectBucket({ nats, lane, bucket: 'sweep', chunkBytes: 64 * 1024 });
   await fresh.put('kept', sourceOf(pattern(200_000, 6)));

@@ -70,6 +70,8 @@ export interface ObjectBucket {
   get(name: string, sink: ObjectSink, options?: GetOptions): Promise<StoredObject>;
   info(name: string): Promise<StoredObject | undefined>;
   list(): Promise<StoredObject[]>;
+  /** The same by name alone, at a fraction of the cost; one just deleted may be among them. */
+  names(): Promise<string[]>;
   /** Sets the time of its last change to now. @returns undefined: it is not there */
   touch(name: string): Promise<StoredObject | undefined>;
   /** With `modified`, only an object that was last changed then. @returns whether it was there */

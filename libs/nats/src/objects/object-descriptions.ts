@@ -1,6 +1,6 @@
 import { messageOf } from '@emloc/checked';
 import { JsHeaders } from '@nats-io/jetstream';
-import { Objm, type ObjectInfo } from '@nats-io/obj';
+import type { ObjectInfo } from '@nats-io/obj';
 import { headers, type MsgHdrs } from '@nats-io/transport-node';
 
 import { requestTimeoutMs, retryTransient } from '../connection/retry.js';
@@ -14,6 +14,8 @@ import type { StoredObject } from './object-bucket.js';
 
 /** Of objects whose description does not say it: what client libraries take. */
 const defaultChunkBytes = 128 * 1024;
+/** Descriptions that are asked for at once. */
+const mostAsked = 64;
 
 export interface FoundObject {
   readonly stored: StoredObject;
@@ -84,11 +86,26 @@ export class ObjectDescriptions {
     }
   }
 
-  async list(): Promise<StoredObject[]> {
-    const objects = await retryTransient(async () =>
-      (await new Objm(this.access.nats).open(this.access.bucket)).list(),
+  /** Names that have a description, perhaps that of a deleted object. */
+  async names(): Promise<string[]> {
+    // The client library leaves the consumers of its `list` and `watch` to the server for minutes.
+    const prefix = this.#subjectOf('');
+    const { state } = await retryTransient(() =>
+      this.access.manager.streams.info(this.access.stream, { subjects_filter: `${prefix}>` }),
     );
-    return objects.filter(({ deleted }) => !deleted).map(toStored);
+    return Object.keys(state.subjects ?? {}).map((subject) =>
+      Buffer.from(subject.slice(prefix.length), 'base64url').toString('utf8'),
+    );
+  }
+
+  async list(): Promise<StoredObject[]> {
+    const found: StoredObject[] = [];
+    const names = await this.names();
+    while (names.length > 0) {
+      const some = names.splice(0, mostAsked).map((name) => this.find(name));
+      for (const object of await Promise.all(some)) if (object) found.push(object.stored);
+    }
+    return found;
   }
 
   /** What a name had before: the newest counts, so that what stays goes with the next. */
@@ -108,7 +125,11 @@ export class ObjectDescriptions {
 
   #subject(name: string): string {
     const encoded = Buffer.from(name, 'utf8').toString('base64url');
-    return `$O.${this.access.bucket}.M.${encoded.padEnd(Math.ceil(encoded.length / 4) * 4, '=')}`;
+    return this.#subjectOf(encoded.padEnd(Math.ceil(encoded.length / 4) * 4, '='));
+  }
+
+  #subjectOf(encoded: string): string {
+    return `$O.${this.access.bucket}.M.${encoded}`;
   }
 }
 
