@@ -28,7 +28,7 @@ process.exitCode = times > 0 ? runNode(['tools/setup/build.mjs']) : 0;
 
 for (let run = 0; run < times; run += 1) {
   const [at, startMs] = [new Date().toISOString(), performance.now()];
-  const result = runJest(positionals);
+  const result = await runJest(positionals);
   const seconds = (performance.now() - startMs) / 1000;
   const record = recordOf(result, { at, seconds, root: workspaceRoot });
   appendFileSync(log, `${JSON.stringify(record)}\n`);

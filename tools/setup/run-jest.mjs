@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
@@ -11,7 +12,7 @@ import { freemem, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 
-import { runNode } from './command.mjs';
+import { workspaceRoot } from './workspace.mjs';
 
 /** A file system in memory, where tests need not wait for a disk that they ask to write through. */
 const memoryFolder = '/dev/shm';
@@ -32,22 +33,41 @@ export const jestProgram = [
 /**
  * Runs jest with two workers. Tests have a temporary folder of their own, which is gone afterwards.
  * @param {readonly string[]} args
- * @returns {import('./jest-summary.mjs').JestResult | null} null when jest wrote no result
+ * @returns {Promise<import('./jest-summary.mjs').JestResult | null>} null when jest wrote no result
  */
-export function runJest(args) {
+export async function runJest(args) {
   const folder = mkdtempSync(join(temporaryRoot(), 'emloc-jest-'));
   const [outputFile, temporary] = [join(folder, 'result.json'), join(folder, 't')];
   mkdirSync(temporary);
   // Some tests run programs as another user there.
   chmodSync(folder, 0o755);
   try {
-    runNode([...jestProgram, '--maxWorkers=2', '--json', `--outputFile=${outputFile}`, ...args], {
-      env: { TMPDIR: temporary },
-    });
+    await startJest(['--maxWorkers=2', '--json', `--outputFile=${outputFile}`, ...args], temporary);
     return existsSync(outputFile) ? JSON.parse(readFileSync(outputFile, 'utf8')) : null;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/**
+ * Ends when jest has, with this process's output.
+ * @param {readonly string[]} args
+ * @param {string} temporary
+ * @returns {Promise<void>}
+ */
+function startJest(args, temporary) {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [...jestProgram, ...args], {
+      cwd: workspaceRoot,
+      env: { ...process.env, TMPDIR: temporary },
+      stdio: 'inherit',
+    });
+    child.once('error', ({ message }) => {
+      console.error(`jest: ${message}`);
+      resolve();
+    });
+    child.once('close', () => resolve());
+  });
 }
 
 function temporaryRoot() {

@@ -1,5 +1,5 @@
 /**
- * `npm test`: build, format, lint, circles, what is unused, types, all tests. `npm test -- PATTERN
+ * `npm test`: build, lint, types, format, circles, what is unused, all tests. `npm test -- PATTERN
  * ...` passes its arguments to jest and runs only that. The last line is `tests: N passed, N
  * failed`; the exit status is 0 only when every step passed and a test ran.
  */
@@ -26,47 +26,49 @@ const prettierCache = [
   '--cache-strategy=content',
   '--cache-location=node_modules/.cache/prettier/.check-cache',
 ];
-/** Side by side: linting takes as long as the others together. */
-/** @type {readonly (readonly import('./checks.mjs').Check[])[]} */
-const lanes = [
-  [['lint', ['node_modules/eslint/bin/eslint.js', '.', '--max-warnings=0']]],
+/**
+ * They need no build, and take a processor while tests wait: the slowest first, one after another
+ * beside the build and the tests.
+ * @type {readonly import('./checks.mjs').Check[]}
+ */
+const checks = [
+  ['lint and types', ['--max-semi-space-size=64', 'tools/setup/lint-and-types.mjs']],
   [
+    'format',
     [
-      'format',
-      [
-        ...['node_modules/prettier/bin/prettier.cjs', '--check', '.', '--log-level=warn'],
-        ...prettierCache,
-      ],
+      ...['node_modules/prettier/bin/prettier.cjs', '--check', '.', '--log-level=warn'],
+      ...prettierCache,
     ],
-    ['typecheck', ['node_modules/typescript/bin/tsc', '--noEmit', '-p', 'tsconfig.json']],
+  ],
+  [
+    'circles',
     [
-      'circles',
-      [
-        'node_modules/dependency-cruiser/bin/dependency-cruise.mjs',
-        '--config',
-        'tools/setup/circles.mjs',
-        'libs',
-        'services',
-        'tools',
-      ],
+      'node_modules/dependency-cruiser/bin/dependency-cruise.mjs',
+      '--config',
+      'tools/setup/circles.mjs',
+      'libs',
+      'services',
+      'tools',
     ],
+  ],
+  [
+    'unused',
     [
-      'unused',
-      [
-        'node_modules/knip/bin/knip.js',
-        '--config',
-        'tools/setup/knip.mjs',
-        '--treat-config-hints-as-errors',
-      ],
+      'node_modules/knip/bin/knip.js',
+      '--config',
+      'tools/setup/knip.mjs',
+      '--treat-config-hints-as-errors',
     ],
   ],
 ];
 
 ensureInstalled();
 ensureSystemPackages([openBlas, natsServer, prometheus, chromium]);
-const failedChecks =
-  jestArguments.length > 0 ? [] : [...(await runChecks([[build]])), ...(await runChecks(lanes))];
-const tests = summarize(runJest(jestArguments));
+const isWhole = jestArguments.length === 0;
+const checking = runChecks(isWhole ? [checks] : []);
+const failedBuild = await runChecks(isWhole ? [[build]] : []);
+const tests = summarize(await runJest(jestArguments));
+const failedChecks = [...failedBuild, ...(await checking)];
 if (failedChecks.length > 0) console.log(`failed: ${failedChecks.join(', ')}`);
 if (tests.skipped > 0) console.log(`skipped: ${tests.skipped} tests`);
 console.log(tests.line);

@@ -13,14 +13,17 @@ beforeAll(async () => {
 afterAll(() => workspace.close());
 
 /** What a job tells until its first stage begins. */
-async function toldBefore(steps: number, estimates: boolean): Promise<readonly JobEvent[]> {
+async function toldBefore(
+  { steps, batch }: { readonly steps: number; readonly batch: number },
+  estimates: boolean,
+): Promise<readonly JobEvent[]> {
   const events: JobEvent[] = [];
   const observer = (event: JobEvent): void => {
     if (event.type === 'stage') throw new Error('begun');
     events.push(event);
   };
   const options = workspace.options({
-    ...{ out: join(workspace.outputs, 'estimated'), steps, batch: 2, maxLength: 32 },
+    ...{ out: join(workspace.outputs, 'estimated'), steps, batch, maxLength: 64 },
     ...{ calibrationRows: 2, refineSteps: 1 },
   });
   await expect(tune(options, tuneHost({ observer, estimates }))).rejects.toThrow('begun');
@@ -28,7 +31,9 @@ async function toldBefore(steps: number, estimates: boolean): Promise<readonly J
 }
 
 it('tells before the first stage how long each will take, where that was asked for', async () => {
-  const estimate = (await toldBefore(50, true)).find(({ type }) => type === 'estimate');
+  const estimate = (await toldBefore({ steps: 260, batch: 4 }, true)).find(
+    ({ type }) => type === 'estimate',
+  );
   const stages = estimate?.type === 'estimate' ? estimate.stages : [];
   expect(stages.map(({ name }) => name)).toEqual([
     ...['calibrate', 'emulate', 'train', 'correct', 'refine'],
@@ -37,10 +42,11 @@ it('tells before the first stage how long each will take, where that was asked f
 });
 
 it.each([
-  ['of a job of few steps', 49, true],
-  ['where it was not asked for', 50, false],
-])('does not measure the device %s', async (_, steps, estimates) => {
-  const types = (await toldBefore(steps, estimates)).map(({ type }) => type);
+  ['of a job of few steps', { steps: 49, batch: 128 }, true],
+  ['of a job of little work', { steps: 130, batch: 4 }, true],
+  ['where it was not asked for', { steps: 260, batch: 4 }, false],
+])('does not measure the device %s', async (_, job, estimates) => {
+  const types = (await toldBefore(job, estimates)).map(({ type }) => type);
   expect(types).toContain('prepared');
   expect(types).not.toContain('estimate');
 });

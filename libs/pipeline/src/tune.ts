@@ -46,6 +46,7 @@ import { samplesIn } from './pictures/training-samples.js';
 import { budgetBytesOf } from './plan/budget.js';
 import { decideMethod, timedInputs } from './plan/decide-method.js';
 import { requireMemory } from './plan/fit-memory.js';
+import { isEstimated } from './plan/is-estimated.js';
 import { choiceNotice, type MethodChoice } from './plan/method-choice.js';
 import { planJob } from './plan/plan.js';
 
@@ -67,7 +68,7 @@ export interface TuneHost extends PrepareHost {
   readonly mode?: StartMode;
   /**
    * Whether the observer is told how long the stages will take, for which the device is measured
-   * before. Jobs of few steps are over sooner. Default: no.
+   * before. Jobs of little work are over sooner. Default: no.
    */
   readonly estimates?: boolean;
   /** Optimizer steps after which the state of training is kept. */
@@ -118,9 +119,6 @@ interface TuneRun {
   readonly isResumed: boolean;
 }
 
-/** Fewer steps than planning them would be worth. */
-const estimatedSteps = 50;
-
 async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
   const { options } = job;
   const { host, place } = run;
@@ -142,7 +140,7 @@ async function tuneJob(job: Job, run: TuneRun): Promise<TuneReport> {
   const { checkpointSteps = defaultCheckpointSteps } = host;
   const { inputs, choice, isResumed } = run;
   await assertDiskSpace(job, place, { profile, inputs, checkpointSteps, isResumed });
-  if (host.estimates && job.training.batches.length >= estimatedSteps) {
+  if (host.estimates && isEstimated(job)) {
     const { stages } = await planJob(await timedInputs(job, host.target, host.signal));
     observer({ type: 'estimate', stages });
   }

@@ -7,6 +7,7 @@ import {
 } from '@emloc/device';
 
 import type { Job } from '../job/job.js';
+import { meanTokens } from './is-estimated.js';
 import { meanBatchRows } from './mean-batch-rows.js';
 import { measureRates, type BenchmarkShape } from './measure-rates.js';
 import { measureReads } from './reads.js';
@@ -65,15 +66,6 @@ function benchmarkShape(job: Job): BenchmarkShape {
     layout: job.model.layout,
     sequences: Math.min(meanBatchRows(job), 16),
     loraRank: job.options.rank,
-    sequenceLength: Math.max(2, sequenceLength(trainRows)),
+    sequenceLength: Math.max(2, meanTokens(trainRows)),
   };
-}
-
-/** Of an average text, or of a picture with its prompt, whichever layout has most rows. */
-function sequenceLength(rows: Job['trainRows']): number {
-  const { layouts, items } = rows.shape([0]);
-  const lengths = [...layouts.values()].map((offsets) => offsets.at(-1) ?? 0);
-  return items === 1
-    ? lengths.reduce((most, length) => Math.max(most, length), 0)
-    : Math.round(rows.items / rows.count);
 }
