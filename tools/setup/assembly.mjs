@@ -23,6 +23,9 @@ const { error, stderr } = await asc.main([
   values['relaxed-simd'] ? 'simd,relaxed-simd' : 'simd',
   '--runtime',
   'stub',
+  // Constants lie before the addresses that the caller uses, which are from 64 on.
+  '--memoryBase',
+  '8',
   '--use',
   'abort=',
 ]);
