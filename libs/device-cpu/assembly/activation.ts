@@ -113,6 +113,14 @@ export function activationBackward(kind: i32, dOut: usize, x: usize, count: i32)
 
 /** gate = act(gate) · up; clamped: g = min(gate, limit), gate = act(g) · (min(max(up, -limit), limit) + 1). */
 export function gatedForward(kind: i32, gate: usize, up: usize, count: i32, limit: f32): void {
+  // A loop of its own, without questions.
+  if (kind == SILU) gateEach(SILU, gate, up, count, limit);
+  else gateEach(kind, gate, up, count, limit);
+}
+
+// @ts-ignore: decorator
+@inline
+function gateEach(kind: i32, gate: usize, up: usize, count: i32, limit: f32): void {
   const end = gate + (<usize>count << 2);
   const limits = f32x4.splat(limit);
   while (gate < end) {
@@ -133,6 +141,13 @@ export function gatedForward(kind: i32, gate: usize, up: usize, count: i32, limi
  * `again`, dOut becomes the forward's output.
  */
 export function gatedBackward(kind: i32, dOut: usize, gate: usize, up: usize, count: i32, limit: f32, again: bool): void {
+  if (kind == SILU) pullBackEach(SILU, dOut, gate, up, count, limit, again);
+  else pullBackEach(kind, dOut, gate, up, count, limit, again);
+}
+
+// @ts-ignore: decorator
+@inline
+function pullBackEach(kind: i32, dOut: usize, gate: usize, up: usize, count: i32, limit: f32, again: bool): void {
   const end = gate + (<usize>count << 2);
   const limits = f32x4.splat(limit);
   while (gate < end) {

@@ -10,3 +10,4 @@ export { ropeRows } from './rope';
 export { addRow, addScaledRow, addBiasRows, scaleColumns } from './elementwise';
 export { adamwRow } from './adamw';
 export { squaredSum } from './float64';
+export { dropoutRow } from './dropout';

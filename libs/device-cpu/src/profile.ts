@@ -6,6 +6,7 @@ import { addBiasScratchBytes } from './kernels/add-bias.js';
 import { addScratchBytes } from './kernels/add.js';
 import { attentionBackwardScratchBytes, attentionScratchBytes } from './kernels/attention-tiles.js';
 import { decodeAttentionScratchBytes } from './kernels/decode-attention.js';
+import { dropoutScratchBytes } from './kernels/dropout.js';
 import {
   gatedActivationBackwardScratchBytes,
   gatedActivationScratchBytes,
@@ -60,6 +61,7 @@ const workspaceBytes: WorkspaceBytes = Object.freeze({
   scale: scaleScratchBytes,
   squaredNorms: squaredNormsScratchBytes,
   adamw: adamwScratchBytes,
+  dropout: dropoutScratchBytes,
   activation: ({ out }: KernelOptions<'activation'>) => chunkScratchBytes(out.size, 1),
   activationBackward: ({ x }: KernelOptions<'activationBackward'>) => chunkScratchBytes(x.size, 2),
   crossEntropy: ({ logits, softCap, gradientScale }: KernelOptions<'crossEntropy'>) =>

@@ -140,6 +140,18 @@ export interface WasmKernels {
     decay: number,
   ): void;
   squaredSum(x: number, count: number): number;
+  dropoutRow(
+    x: number,
+    out: number,
+    count: number,
+    first: number,
+    stream: number,
+    k0: number,
+    k1: number,
+    threshold: number,
+    factor: number,
+    accumulate: boolean,
+  ): void;
 }
 
 /**

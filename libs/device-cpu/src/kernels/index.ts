@@ -92,7 +92,7 @@ export function createKernels(context: CpuContext): Kernels {
     dequantize,
     scale: scratched('scale', scale),
     scaleBy,
-    dropout,
+    dropout: scratched('dropout', dropout),
     doraGate,
     doraGateBackward,
     modulate,
