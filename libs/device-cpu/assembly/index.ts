@@ -11,3 +11,4 @@ export { addRow, addScaledRow, addBiasRows, scaleColumns } from './elementwise';
 export { adamwRow } from './adamw';
 export { squaredSum } from './float64';
 export { dropoutRow } from './dropout';
+export { layerNormRows, layerNormBackwardRows } from './layer-norm';

@@ -20,8 +20,9 @@ function waves(count: number, seed: number): Float32Array {
 }
 
 type Operands = Readonly<Record<'a' | 'b' | 'c' | 'd', Tensor>> & {
-  /** A row each. */
+  /** A value for each row. */
   readonly factors: Tensor;
+  readonly means: Tensor;
 };
 
 interface Launch {
@@ -50,6 +51,22 @@ const launches: readonly Launch[] = [
       kernels.rmsNormBackward({
         ...{ dOut: a, x: b, weight: gains, inverseRms: factors },
         ...{ dX: c, accumulate: true, out: d },
+      }),
+  },
+  {
+    name: 'layerNorm',
+    launch: (kernels, { a, c, factors, means }, { gains }) =>
+      kernels.layerNorm({
+        ...{ x: a, weight: gains, bias: gains, epsilon: 1e-6 },
+        ...{ out: c, mean: means, inverseStd: factors },
+      }),
+  },
+  {
+    name: 'layerNormBackward',
+    launch: (kernels, { a, b, c, factors, means }, { gains }) =>
+      kernels.layerNormBackward({
+        ...{ dOut: a, x: b, weight: gains, mean: means, inverseStd: factors },
+        ...{ dX: c, accumulate: true },
       }),
   },
   { name: 'add', launch: (kernels, { a, c }) => kernels.add({ x: a, out: c }) },
@@ -128,7 +145,8 @@ async function run(
   const [a, b, c, d] = [matrix(1), matrix(2), matrix(3), matrix(4)];
   const factors = make([rows], waves(rows, 5));
   const shared = { gains: make([width], waves(width, 6)), norms: make([1], waves(1, 7)) };
-  const whole = { a, b, c, d, factors };
+  const means = make([rows], waves(rows, 8));
+  const whole = { a, b, c, d, factors, means };
   if (way === 'whole') launch(device.kernels, whole, shared);
   else
     for (let row = 0; row < rows; row += 1)
@@ -137,6 +155,7 @@ async function run(
         {
           ...{ a: a.rows(row, row + 1), b: b.rows(row, row + 1), c: c.rows(row, row + 1) },
           ...{ d: d.rows(row, row + 1), factors: factors.rows(row, row + 1) },
+          means: means.rows(row, row + 1),
         },
         shared,
       );

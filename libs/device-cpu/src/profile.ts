@@ -14,6 +14,7 @@ import {
 import { gatedDeltaRuleBackwardScratchBytes } from './kernels/gated-delta-rule-backward.js';
 import { gatedDeltaRuleScratchBytes } from './kernels/gated-delta-rule.js';
 import { gramChunkRows } from './kernels/gram.js';
+import { layerNormBackwardScratchBytes, layerNormScratchBytes } from './kernels/layer-norm.js';
 import { wholeProduct } from './kernels/outer-products.js';
 import { rmsNormBackwardScratchBytes, rmsNormScratchBytes } from './kernels/rms-norm.js';
 import { ropeScratchBytes } from './kernels/rope.js';
@@ -55,6 +56,8 @@ const workspaceBytes: WorkspaceBytes = Object.freeze({
   gatedActivationBackward: gatedActivationBackwardScratchBytes,
   rmsNorm: rmsNormScratchBytes,
   rmsNormBackward: rmsNormBackwardScratchBytes,
+  layerNorm: layerNormScratchBytes,
+  layerNormBackward: layerNormBackwardScratchBytes,
   rope: ropeScratchBytes,
   add: addScratchBytes,
   addBias: addBiasScratchBytes,

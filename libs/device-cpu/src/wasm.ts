@@ -110,6 +110,27 @@ export interface WasmKernels {
     accumulate: boolean,
     again: boolean,
   ): void;
+  layerNormRows(
+    x: number,
+    rows: number,
+    width: number,
+    gains: number,
+    shifts: number,
+    epsilon: number,
+    means: number,
+    inverses: number,
+  ): void;
+  layerNormBackwardRows(
+    dOut: number,
+    x: number,
+    rows: number,
+    width: number,
+    gains: number,
+    means: number,
+    inverses: number,
+    dX: number,
+    accumulate: boolean,
+  ): void;
   ropeRows(
     x: number,
     rows: number,

@@ -1,10 +1,11 @@
-import type { KernelName, RmsNormBackwardOptions, RmsNormOptions, Tensor } from '@emloc/device';
+import type { RmsNormBackwardOptions, RmsNormOptions, Tensor } from '@emloc/device';
 
-import { assertShape, assertSize, rowsAndColumns } from '../checks.js';
+import { assertSize, rowsAndColumns } from '../checks.js';
 import { ChunkBuffer, chunkRows, forRowChunks, rowScratchBytes } from '../chunk-buffer.js';
 import type { CpuContext } from '../context.js';
+import { takeGains } from '../gains.js';
 import { float32 } from '../memory.js';
-import { scratchBytes, type Scratch } from '../scratch.js';
+import { scratchBytes } from '../scratch.js';
 
 /** Sums in float64. */
 export function rmsNorm(
@@ -89,25 +90,4 @@ function normScratchBytes(x: Tensor, buffers: number): number {
   const [rows, width] = rowsAndColumns(x);
   const factors = scratchBytes(chunkRows(rows, width) * 4);
   return scratchBytes(width * 8) + rowScratchBytes(rows, width, buffers) + factors;
-}
-
-/**
- * Address of what normalised values are multiplied with, float64: offset + weight, the weight null
- * for all ones.
- */
-function takeGains(
-  scratch: Scratch,
-  kernel: KernelName,
-  { weight, width, offset }: { weight: Tensor | null; width: number; offset: number },
-): number {
-  const address = scratch.take(width * 8);
-  const gains = scratch.float64(address, width);
-  if (!weight) {
-    gains.fill(1 + offset);
-    return address;
-  }
-  assertShape(kernel, weight, [width]);
-  gains.set(float32(weight));
-  if (offset !== 0) for (let i = 0; i < width; i += 1) gains[i] = (gains[i] as number) + offset;
-  return address;
 }
