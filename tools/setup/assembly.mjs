@@ -1,6 +1,6 @@
 /**
- * `node tools/setup/assembly.mjs ENTRY.ts OUTPUT.wasm [--relaxed-simd]` compiles AssemblyScript, as
- * the WebAssembly files of libraries are.
+ * `node tools/setup/assembly.mjs ENTRY.ts OUTPUT.wasm [--relaxed-simd] [--constants-at
+ * ADDRESS]` compiles AssemblyScript, as the WebAssembly files of libraries are.
  */
 import process from 'node:process';
 import { parseArgs } from 'node:util';
@@ -8,7 +8,10 @@ import asc from 'assemblyscript/asc';
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
-  options: { 'relaxed-simd': { type: 'boolean', default: false } },
+  options: {
+    'relaxed-simd': { type: 'boolean', default: false },
+    'constants-at': { type: 'string' },
+  },
 });
 const [entry, output] = positionals;
 if (!entry || !output) throw new Error('assembly: ENTRY.ts and OUTPUT.wasm are expected');
@@ -23,6 +26,7 @@ const { error, stderr } = await asc.main([
   values['relaxed-simd'] ? 'simd,relaxed-simd' : 'simd',
   '--runtime',
   'stub',
+  ...(values['constants-at'] ? ['--memoryBase', values['constants-at']] : []),
   '--use',
   'abort=',
 ]);

@@ -113,6 +113,14 @@ export function activationBackward(kind: i32, dOut: usize, x: usize, count: i32)
 
 /** gate = act(gate) · up; clamped: g = min(gate, limit), gate = act(g) · (min(max(up, -limit), limit) + 1). */
 export function gatedForward(kind: i32, gate: usize, up: usize, count: i32, limit: f32): void {
+  // A loop of its own, without questions.
+  if (kind == SILU) gateEach(SILU, gate, up, count, limit);
+  else gateEach(kind, gate, up, count, limit);
+}
+
+// @ts-ignore: decorator
+@inline
+function gateEach(kind: i32, gate: usize, up: usize, count: i32, limit: f32): void {
   const end = gate + (<usize>count << 2);
   const limits = f32x4.splat(limit);
   while (gate < end) {
@@ -128,8 +136,18 @@ export function gatedForward(kind: i32, gate: usize, up: usize, count: i32, limi
   }
 }
 
-/** gate and up become their gradients: dUp = dOut · act(gate), dGate = dOut · up · act'(gate); 0 where clamping held them. */
-export function gatedBackward(kind: i32, dOut: usize, gate: usize, up: usize, count: i32, limit: f32): void {
+/**
+ * gate and up become their gradients: dUp = dOut · act(gate), dGate = dOut · up · act'(gate); 0 where clamping held them. Where
+ * `again`, dOut becomes the forward's output.
+ */
+export function gatedBackward(kind: i32, dOut: usize, gate: usize, up: usize, count: i32, limit: f32, again: bool): void {
+  if (kind == SILU) pullBackEach(SILU, dOut, gate, up, count, limit, again);
+  else pullBackEach(kind, dOut, gate, up, count, limit, again);
+}
+
+// @ts-ignore: decorator
+@inline
+function pullBackEach(kind: i32, dOut: usize, gate: usize, up: usize, count: i32, limit: f32, again: bool): void {
   const end = gate + (<usize>count << 2);
   const limits = f32x4.splat(limit);
   while (gate < end) {
@@ -144,8 +162,10 @@ export function gatedBackward(kind: i32, dOut: usize, gate: usize, up: usize, co
       u = f32x4.add(f32x4.max(f32x4.min(u, limits), f32x4.neg(limits)), f32x4.splat(1));
     }
     const s = share(kind, g);
+    const act = activated(kind, g, s);
     const dGate = f32x4.mul(f32x4.mul(d, u), slope(kind, g, s));
-    v128.store(up, v128.andnot(f32x4.mul(d, activated(kind, g, s)), upHeld));
+    if (again) v128.store(dOut, f32x4.mul(act, u));
+    v128.store(up, v128.andnot(f32x4.mul(d, act), upHeld));
     v128.store(gate, v128.andnot(dGate, gateHeld));
     dOut += 16;
     gate += 16;

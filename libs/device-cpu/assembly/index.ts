@@ -5,3 +5,10 @@ export { softmaxRows, probabilityRows, scoreGradients, softCapRow, multiplyRow }
 export { activationForward, activationBackward, gatedForward, gatedBackward } from './activation';
 export { capRow, capSlopes } from './soft-cap';
 export { expRow, indexOf, maxRow, scaleRow } from './exp-row';
+export { rmsNormRows, rmsNormBackwardRows } from './rms-norm';
+export { ropeRows } from './rope';
+export { addRow, addScaledRow, addBiasRows, scaleColumns } from './elementwise';
+export { adamwRow } from './adamw';
+export { squaredSum } from './float64';
+export { dropoutRow } from './dropout';
+export { layerNormRows, layerNormBackwardRows } from './layer-norm';

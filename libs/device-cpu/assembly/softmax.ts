@@ -1,5 +1,6 @@
 import { exp1, exp4 } from './exp';
 import { expRow, maxRow, scaleRow } from './exp-row';
+import { dot, quadBytes } from './float64';
 
 /**
  * Softmax of the rows of a (rows, stride) tile of float32 scores, in place. Row i has the last `window` of the keys before
@@ -75,14 +76,17 @@ export function multiplyRow(x: usize, factors: usize, count: i32): void {
   }
 }
 
-/** dp = p · (dp - delta[row]) · scale over whole (rows, stride) tiles: the gradient of the scores before their factor. */
-export function scoreGradients(p: usize, dp: usize, rows: i32, stride: i32, delta: usize, scale: f32): void {
+/**
+ * dp = p · (dp - delta) · scale over whole (rows, stride) tiles, delta = Σ p · dp of the row in float64: the gradient of the scores
+ * before their factor.
+ */
+export function scoreGradients(p: usize, dp: usize, rows: i32, stride: i32, scale: f32): void {
   const scales = f32x4.splat(scale);
   for (let row = 0; row < rows; row += 1) {
-    const shift = load<f32>(delta + (<usize>row << 2));
+    const shift = <f32>dot(p, dp, stride);
     const shifts = f32x4.splat(shift);
     const end = dp + (<usize>stride << 2);
-    const endOfQuads = dp + (<usize>(stride & ~3) << 2);
+    const endOfQuads = dp + quadBytes(stride);
     while (dp < endOfQuads) {
       v128.store(dp, f32x4.mul(f32x4.mul(v128.load(p), f32x4.sub(v128.load(dp), shifts)), scales));
       p += 16;

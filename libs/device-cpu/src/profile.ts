@@ -1,12 +1,25 @@
 import type { DeviceProfile, KernelOptions, WorkspaceBytes } from '@emloc/device';
 
 import { chunkScratchBytes } from './activations.js';
+import { adamwScratchBytes } from './kernels/adamw.js';
+import { addBiasScratchBytes } from './kernels/add-bias.js';
+import { addScratchBytes } from './kernels/add.js';
 import { attentionBackwardScratchBytes, attentionScratchBytes } from './kernels/attention-tiles.js';
 import { decodeAttentionScratchBytes } from './kernels/decode-attention.js';
+import { dropoutScratchBytes } from './kernels/dropout.js';
+import {
+  gatedActivationBackwardScratchBytes,
+  gatedActivationScratchBytes,
+} from './kernels/gated-activation.js';
 import { gatedDeltaRuleBackwardScratchBytes } from './kernels/gated-delta-rule-backward.js';
 import { gatedDeltaRuleScratchBytes } from './kernels/gated-delta-rule.js';
 import { gramChunkRows } from './kernels/gram.js';
+import { layerNormBackwardScratchBytes, layerNormScratchBytes } from './kernels/layer-norm.js';
 import { wholeProduct } from './kernels/outer-products.js';
+import { rmsNormBackwardScratchBytes, rmsNormScratchBytes } from './kernels/rms-norm.js';
+import { ropeScratchBytes } from './kernels/rope.js';
+import { scaleScratchBytes } from './kernels/scale.js';
+import { squaredNormsScratchBytes } from './kernels/squared-norms.js';
 import { eighWorkElements } from './native-blas.js';
 import { productScratchBytes } from './portable/blocks.js';
 import { scratchBytes } from './scratch.js';
@@ -39,9 +52,19 @@ const workspaceBytes: WorkspaceBytes = Object.freeze({
     chunkScratchBytes(weight.dim(0), 1 + weight.dim(1)),
   gatedDeltaRule: gatedDeltaRuleScratchBytes,
   gatedDeltaRuleBackward: gatedDeltaRuleBackwardScratchBytes,
-  gatedActivation: ({ out }: KernelOptions<'gatedActivation'>) => chunkScratchBytes(out.size, 2),
-  gatedActivationBackward: ({ dOut }: KernelOptions<'gatedActivationBackward'>) =>
-    chunkScratchBytes(dOut.size, 4),
+  gatedActivation: gatedActivationScratchBytes,
+  gatedActivationBackward: gatedActivationBackwardScratchBytes,
+  rmsNorm: rmsNormScratchBytes,
+  rmsNormBackward: rmsNormBackwardScratchBytes,
+  layerNorm: layerNormScratchBytes,
+  layerNormBackward: layerNormBackwardScratchBytes,
+  rope: ropeScratchBytes,
+  add: addScratchBytes,
+  addBias: addBiasScratchBytes,
+  scale: scaleScratchBytes,
+  squaredNorms: squaredNormsScratchBytes,
+  adamw: adamwScratchBytes,
+  dropout: dropoutScratchBytes,
   activation: ({ out }: KernelOptions<'activation'>) => chunkScratchBytes(out.size, 1),
   activationBackward: ({ x }: KernelOptions<'activationBackward'>) => chunkScratchBytes(x.size, 2),
   crossEntropy: ({ logits, softCap, gradientScale }: KernelOptions<'crossEntropy'>) =>

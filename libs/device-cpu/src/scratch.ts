@@ -3,7 +3,7 @@ import { DeviceError } from '@emloc/device';
 import type { WasmKernels } from './wasm.js';
 
 const pageBytes = 65536;
-/** The module has no static data; address 0 stays unused so that no scratch address is falsy. */
+/** Before it lie constants of the module, after address 0, so that no scratch address is falsy. */
 const firstAddress = 64;
 const granuleBytes = 64;
 

@@ -19,7 +19,7 @@ describe('WebAssembly kernels', () => {
         process.execPath,
         ['../../../tools/setup/assembly.mjs', '../assembly/index.ts']
           .map((file) => fileURLToPath(new URL(file, import.meta.url)))
-          .concat(output, flags),
+          .concat(output, '--constants-at', '8', flags),
         { stdio: 'pipe' },
       );
       const committed = readFileSync(new URL(name, import.meta.url));

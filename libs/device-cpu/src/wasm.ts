@@ -72,14 +72,7 @@ export interface WasmKernels {
   ): void;
   softCapRow(x: number, count: number, cap: number, slopes: number): void;
   multiplyRow(x: number, factors: number, count: number): void;
-  scoreGradients(
-    p: number,
-    dp: number,
-    rows: number,
-    stride: number,
-    delta: number,
-    scale: number,
-  ): void;
+  scoreGradients(p: number, dp: number, rows: number, stride: number, scale: number): void;
   activationForward(kind: number, x: number, count: number): void;
   activationBackward(kind: number, dOut: number, x: number, count: number): void;
   gatedForward(kind: number, gate: number, up: number, count: number, limit: number): void;
@@ -90,6 +83,7 @@ export interface WasmKernels {
     up: number,
     count: number,
     limit: number,
+    again: boolean,
   ): void;
   capRow(x: number, count: number, cap: number): void;
   capSlopes(gradient: number, capped: number, count: number, factor: number, cap: number): void;
@@ -97,6 +91,88 @@ export interface WasmKernels {
   scaleRow(x: number, count: number, factor: number): void;
   maxRow(x: number, count: number): number;
   indexOf(x: number, count: number, value: number): number;
+  rmsNormRows(
+    x: number,
+    rows: number,
+    width: number,
+    gains: number,
+    epsilon: number,
+    inverses: number,
+  ): void;
+  rmsNormBackwardRows(
+    dOut: number,
+    x: number,
+    rows: number,
+    width: number,
+    gains: number,
+    inverses: number,
+    dX: number,
+    accumulate: boolean,
+    again: boolean,
+  ): void;
+  layerNormRows(
+    x: number,
+    rows: number,
+    width: number,
+    gains: number,
+    shifts: number,
+    epsilon: number,
+    means: number,
+    inverses: number,
+  ): void;
+  layerNormBackwardRows(
+    dOut: number,
+    x: number,
+    rows: number,
+    width: number,
+    gains: number,
+    means: number,
+    inverses: number,
+    dX: number,
+    accumulate: boolean,
+  ): void;
+  ropeRows(
+    x: number,
+    rows: number,
+    heads: number,
+    headDim: number,
+    cosines: number,
+    sines: number,
+    half: number,
+    sign: number,
+    adjacent: boolean,
+  ): void;
+  addRow(out: number, x: number, count: number): void;
+  addScaledRow(out: number, x: number, count: number, alpha: number): void;
+  addBiasRows(out: number, rows: number, width: number, bias: number): void;
+  scaleColumns(x: number, rows: number, width: number, factors: number): void;
+  adamwRow(
+    values: number,
+    gradients: number,
+    first: number,
+    second: number,
+    count: number,
+    scale: number,
+    beta1: number,
+    beta2: number,
+    stepSize: number,
+    correction: number,
+    epsilon: number,
+    decay: number,
+  ): void;
+  squaredSum(x: number, count: number): number;
+  dropoutRow(
+    x: number,
+    out: number,
+    count: number,
+    first: number,
+    stream: number,
+    k0: number,
+    k1: number,
+    threshold: number,
+    factor: number,
+    accumulate: boolean,
+  ): void;
 }
 
 /**

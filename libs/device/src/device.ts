@@ -280,9 +280,10 @@ function withBias(kernels: Kernels, { gemmAddsBias = false }: DeviceProfile): Ke
   const { gemm, addBias } = kernels;
   return {
     ...kernels,
-    gemm: ({ bias, ...product }) => {
-      gemm(product);
-      if (bias) addBias({ bias, out: product.out });
+    gemm: (options) => {
+      const { bias, out } = options;
+      gemm(bias ? { ...options, bias: null } : options);
+      if (bias) addBias({ bias, out });
     },
   };
 }

@@ -36,12 +36,10 @@ export function activationBackward(
     chunk.set(gradient.subarray(start, end));
     scratch.float32(second, end - start).set(input.subarray(start, end));
     wasm.activationBackward(activationCodes[kind], first, second, paddedCount(end - start));
-    if (accumulate) addTo(chunk, output, start);
+    if (accumulate) {
+      scratch.float32(second, end - start).set(output.subarray(start, end));
+      wasm.addRow(first, second, end - start);
+    }
     output.set(chunk, start);
   }
-}
-
-function addTo(chunk: Float32Array, before: Float32Array, start: number): void {
-  for (let i = 0; i < chunk.length; i += 1)
-    chunk[i] = (chunk[i] as number) + (before[start + i] as number);
 }

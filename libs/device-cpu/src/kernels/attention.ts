@@ -22,24 +22,26 @@ export function attention(context: CpuContext, options: AttentionOptions): void 
   const rows = logSumExp.length / heads;
   const scratch = takeTile(context, options);
   const group = heads / kvHeads;
+  const { scale, softCap = null } = options;
+  const [width, keyWidth] = [heads * headLength, kvHeads * headLength];
   for (const tile of queryTiles(options)) {
     for (let head = 0; head < heads; head += 1) {
-      const [width, keyWidth, keyHead] = [
-        heads * headLength,
-        kvHeads * headLength,
-        Math.floor(head / group),
-      ];
-      const heads2d = {
-        q: headOf(q, { row: tile.queryRow, head, width, headLength }),
-        k: headOf(k, { row: tile.keyRow, head: keyHead, width: keyWidth, headLength }),
-        v: headOf(v, { row: tile.keyRow, head: keyHead, width: keyWidth, headLength }),
-        out: headOf(out, { row: tile.queryRow, head, width, headLength }),
-      };
-      const { scale, softCap = null } = options;
-      const sink = sinks ? (sinks[head] as number) : Number.NEGATIVE_INFINITY;
-      const bias = biases && at(biases, head);
-      attendTile(context, scratch, { tile, headLength, scale, softCap, sink, bias, ...heads2d });
-      writeLogSumExp(context, scratch, logSumExp, head * rows + tile.queryRow, tile.rows);
+      const keyHead = Math.floor(head / group);
+      const query = { row: tile.queryRow, head, width, headLength };
+      const key = { row: tile.keyRow, head: keyHead, width: keyWidth, headLength };
+      attendTile(context, scratch, {
+        tile,
+        headLength,
+        scale,
+        softCap,
+        sink: sinks ? (sinks[head] as number) : Number.NEGATIVE_INFINITY,
+        bias: biases && at(biases, head),
+        q: headOf(q, query),
+        k: headOf(k, key),
+        v: headOf(v, key),
+        out: headOf(out, query),
+      });
+      writeLogSumExp(scratch, logSumExp, head * rows + tile.queryRow, tile.rows);
     }
   }
 }
@@ -52,14 +54,23 @@ interface TileScratch {
   readonly scores: number;
   readonly maxima: number;
   readonly sums: number;
+  /** What lies at these addresses. */
+  readonly tile: Float32Array;
+  readonly largest: Float32Array;
+  readonly total: Float64Array;
 }
 
 function takeTile({ scratch }: CpuContext, options: AttentionOptions): TileScratch {
   const { rows, keys } = largestTile(options);
+  const scores = scratch.take(rows * keys * 4);
+  const [maxima, sums] = [scratch.take(rows * 4), scratch.take(rows * 8)];
   return {
-    scores: scratch.take(rows * keys * 4),
-    maxima: scratch.take(rows * 4),
-    sums: scratch.take(rows * 8),
+    scores,
+    maxima,
+    sums,
+    tile: scratch.float32(scores, rows * keys),
+    largest: scratch.float32(maxima, rows),
+    total: scratch.float64(sums, rows),
   };
 }
 
@@ -92,36 +103,39 @@ interface TileProduct {
 }
 
 function attendTile(
-  { linearAlgebra, scratch, wasm }: CpuContext,
-  addresses: TileScratch,
+  { linearAlgebra, wasm }: CpuContext,
+  scratch: TileScratch,
   { tile, headLength, scale, softCap, sink, bias, q, k, v, out }: TileProduct,
 ): void {
   const { rows, keys, firstEnd, window } = tile;
-  const scores = { data: scratch.float32(addresses.scores, rows * keys), stride: keys };
+  const scores = { data: scratch.tile, stride: keys };
   linearAlgebra.sgemm({
     m: rows,
     n: keys,
     k: headLength,
-    a: q,
-    b: k,
+    transposeA: false,
     transposeB: true,
-    out: scores,
     alpha: scale,
     accumulate: false,
+    a: q,
+    b: k,
+    out: scores,
   });
-  if (softCap !== null) wasm.softCapRow(addresses.scores, rows * keys, softCap, 0);
+  if (softCap !== null) wasm.softCapRow(scratch.scores, rows * keys, softCap, 0);
   if (bias) addBias(scores.data, tile, bias);
-  const { maxima, sums } = addresses;
-  wasm.softmaxRows(addresses.scores, rows, keys, firstEnd, window, sink, maxima, sums);
+  const { maxima, sums } = scratch;
+  wasm.softmaxRows(scratch.scores, rows, keys, firstEnd, window, sink, maxima, sums);
   linearAlgebra.sgemm({
     m: rows,
     n: headLength,
     k: keys,
+    transposeA: false,
+    transposeB: false,
+    alpha: 1,
+    accumulate: false,
     a: scores,
     b: v,
     out,
-    alpha: 1,
-    accumulate: false,
   });
 }
 
@@ -147,13 +161,11 @@ function addBias(scores: Float32Array, tile: QueryTile, bias: Float32Array): voi
 }
 
 function writeLogSumExp(
-  { scratch }: CpuContext,
-  { maxima, sums }: TileScratch,
+  { largest, total }: TileScratch,
   out: Float32Array,
   offset: number,
   rows: number,
 ): void {
-  const [largest, total] = [scratch.float32(maxima, rows), scratch.float64(sums, rows)];
   for (let row = 0; row < rows; row += 1)
     out[offset + row] = Math.log(total[row] as number) + (largest[row] as number);
 }

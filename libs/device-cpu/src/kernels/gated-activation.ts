@@ -1,7 +1,8 @@
 import type { GatedActivationBackwardOptions, GatedActivationOptions } from '@emloc/device';
 
-import { activationCodes, chunkBytes, chunkElements, paddedCount } from '../activations.js';
+import { activationCodes, paddedCount } from '../activations.js';
 import { assertSize } from '../checks.js';
+import { ChunkBuffer, chunkRows, forRowChunks, rowScratchBytes } from '../chunk-buffer.js';
 import type { CpuContext } from '../context.js';
 import { float32 } from '../memory.js';
 
@@ -16,41 +17,23 @@ export function gatedActivation(
   assertSize('gatedActivation', gate, size);
   assertSize('gatedActivation', up, size);
   const [gates, ups, output] = [float32(gate), float32(up), float32(out)];
-  const bytes = chunkBytes(size);
-  const [first, second] = [scratch.take(bytes), scratch.take(bytes)];
-  for (let start = 0; start < size; start += chunkElements) {
-    const end = Math.min(size, start + chunkElements);
-    const chunk = { code: activationCodes[kind], limit, first, second, start, end };
-    activate({ scratch, wasm, chunk }, { gates, ups, output });
-  }
+  const count = chunkRows(size, 1);
+  const [first, second] = [new ChunkBuffer(scratch, count), new ChunkBuffer(scratch, count)];
+  const code = activationCodes[kind];
+  forRowChunks(size, 1, (start, end) => {
+    first.load(gates, start, end);
+    second.load(ups, start, end);
+    wasm.gatedForward(code, first.address, second.address, paddedCount(end - start), limit);
+    first.store(output, start, end);
+  });
 }
 
-interface Chunk {
-  readonly code: number;
-  readonly limit: number;
-  /** Addresses of scratch for gates and ups. */
-  readonly first: number;
-  readonly second: number;
-  readonly start: number;
-  readonly end: number;
+/** Scratch bytes: chunks of gates and ups. */
+export function gatedActivationScratchBytes({ out }: GatedActivationOptions): number {
+  return rowScratchBytes(out.size, 1, 2);
 }
 
-function activate(
-  {
-    scratch,
-    wasm,
-    chunk: { code, limit, first, second, start, end },
-  }: Pick<CpuContext, 'scratch' | 'wasm'> & { readonly chunk: Chunk },
-  { gates, ups, output }: Readonly<Record<'gates' | 'ups' | 'output', Float32Array>>,
-): void {
-  const count = end - start;
-  const gateChunk = scratch.float32(first, count);
-  gateChunk.set(gates.subarray(start, end));
-  scratch.float32(second, count).set(ups.subarray(start, end));
-  wasm.gatedForward(code, first, second, paddedCount(count), limit);
-  output.set(gateChunk, start);
-}
-
+/** The output may take the place of its gradient: a chunk is read before it is written. */
 export function gatedActivationBackward(
   { scratch, wasm }: CpuContext,
   { dOut, gate, up, kind, limit = defaultLimit, dGate, dUp, out }: GatedActivationBackwardOptions,
@@ -58,39 +41,37 @@ export function gatedActivationBackward(
   const { size } = dOut;
   if (out) assertSize('gatedActivationBackward', out, size);
   for (const tensor of [gate, up, dGate, dUp]) assertSize('gatedActivationBackward', tensor, size);
-  const [gradients, gates, ups, gateGradients, upGradients] = [
-    float32(dOut),
-    float32(gate),
-    float32(up),
-    float32(dGate),
-    float32(dUp),
+  const [gradients, gates, ups] = [float32(dOut), float32(gate), float32(up)];
+  const [gateGradients, upGradients, output] = [float32(dGate), float32(dUp), out && float32(out)];
+  const count = chunkRows(size, 1);
+  const [first, second, third] = [
+    new ChunkBuffer(scratch, count),
+    new ChunkBuffer(scratch, count),
+    new ChunkBuffer(scratch, count),
   ];
   const code = activationCodes[kind];
-  const bytes = chunkBytes(size);
-  const [first, second, third, fourth] = [
-    scratch.take(bytes),
-    scratch.take(bytes),
-    scratch.take(bytes),
-    scratch.take(bytes),
-  ];
-  const [gradientChunk, gateChunk, upChunk] = [first, second, third].map((address) =>
-    scratch.float32(address, bytes / 4),
-  ) as [Float32Array, Float32Array, Float32Array];
-  for (let start = 0; start < size; start += chunkElements) {
-    const end = Math.min(size, start + chunkElements);
-    // Read before the output is written, which may take its place.
-    const read = scratch.float32(fourth, end - start);
-    read.set(gradients.subarray(start, end));
-    if (out)
-      activate(
-        { scratch, wasm, chunk: { code, limit, first, second, start, end } },
-        { gates, ups, output: float32(out) },
-      );
-    gradientChunk.set(read);
-    gateChunk.set(gates.subarray(start, end));
-    upChunk.set(ups.subarray(start, end));
-    wasm.gatedBackward(code, first, second, third, paddedCount(end - start), limit);
-    gateGradients.set(gateChunk.subarray(0, end - start), start);
-    upGradients.set(upChunk.subarray(0, end - start), start);
-  }
+  forRowChunks(size, 1, (start, end) => {
+    first.load(gradients, start, end);
+    second.load(gates, start, end);
+    third.load(ups, start, end);
+    wasm.gatedBackward(
+      code,
+      first.address,
+      second.address,
+      third.address,
+      paddedCount(end - start),
+      limit,
+      output !== undefined,
+    );
+    second.store(gateGradients, start, end);
+    third.store(upGradients, start, end);
+    if (output) first.store(output, start, end);
+  });
+}
+
+/** Scratch bytes: chunks of the gradient, of gates and of ups. */
+export function gatedActivationBackwardScratchBytes({
+  dOut,
+}: GatedActivationBackwardOptions): number {
+  return rowScratchBytes(dOut.size, 1, 3);
 }

@@ -6,7 +6,8 @@ import { float32, float64, floats } from '../memory.js';
 
 /** float32 or float64; an empty inner extent gives zeros. */
 export function gemm({ linearAlgebra }: CpuContext, options: GemmOptions): void {
-  const { a, b, out, transposeA, transposeB, alpha = 1, accumulate = false } = options;
+  const { a, b, out, transposeA = false, transposeB = false } = options;
+  const { alpha = 1, accumulate = false } = options;
   const { m, n, k } = productExtents(options);
   if (m * n === 0) return;
   if (k === 0) {
@@ -14,10 +15,15 @@ export function gemm({ linearAlgebra }: CpuContext, options: GemmOptions): void 
     return;
   }
   const [aStride, bStride] = [transposeA ? m : k, transposeB ? k : n];
-  const common = { m, n, k, transposeA, transposeB, alpha, accumulate };
   if (out.dtype === 'float64') {
     linearAlgebra.dgemm({
-      ...common,
+      m,
+      n,
+      k,
+      transposeA,
+      transposeB,
+      alpha,
+      accumulate,
       a: { data: float64(a), stride: aStride },
       b: { data: float64(b), stride: bStride },
       out: { data: float64(out), stride: n },
@@ -25,7 +31,13 @@ export function gemm({ linearAlgebra }: CpuContext, options: GemmOptions): void 
     return;
   }
   linearAlgebra.sgemm({
-    ...common,
+    m,
+    n,
+    k,
+    transposeA,
+    transposeB,
+    alpha,
+    accumulate,
     a: { data: float32(a), stride: aStride },
     b: { data: float32(b), stride: bStride },
     out: { data: float32(out), stride: n },

@@ -1,82 +1,93 @@
-import type { RmsNormBackwardOptions, RmsNormOptions } from '@emloc/device';
+import type { RmsNormBackwardOptions, RmsNormOptions, Tensor } from '@emloc/device';
 
 import { assertSize, rowsAndColumns } from '../checks.js';
-import { gainsOf } from '../gains.js';
+import { ChunkBuffer, chunkRows, forRowChunks, rowScratchBytes } from '../chunk-buffer.js';
+import type { CpuContext } from '../context.js';
+import { takeGains } from '../gains.js';
 import { float32 } from '../memory.js';
-import { dotProduct, weightedDotProduct } from '../sums.js';
+import { scratchBytes } from '../scratch.js';
 
 /** Sums in float64. */
-export function rmsNorm({
-  x,
-  weight,
-  weightOffset,
-  epsilon,
-  out,
-  inverseRms,
-}: RmsNormOptions): void {
+export function rmsNorm(
+  { scratch, wasm }: CpuContext,
+  { x, weight, weightOffset = 0, epsilon, out, inverseRms }: RmsNormOptions,
+): void {
   const [rows, width] = rowsAndColumns(x);
   assertSize('rmsNorm', out, x.size);
   assertSize('rmsNorm', inverseRms, rows);
-  const gain = gainsOf('rmsNorm', weight, width, weightOffset);
+  const gains = takeGains(scratch, 'rmsNorm', { weight, width, offset: weightOffset });
   const [input, output, inverses] = [float32(x), float32(out), float32(inverseRms)];
-  for (let row = 0; row < rows; row += 1) {
-    const start = row * width;
-    const inverse = Math.fround(
-      1 / Math.sqrt(dotProduct(input, start, input, start, width) / width + epsilon),
-    );
-    inverses[row] = inverse;
-    for (let i = 0; i < width; i += 1)
-      output[start + i] = (input[start + i] as number) * inverse * (gain[i] as number);
-  }
+  const chunk = chunkRows(rows, width);
+  const values = new ChunkBuffer(scratch, chunk * width);
+  const factors = new ChunkBuffer(scratch, chunk);
+  forRowChunks(rows, width, (start, end) => {
+    values.load(input, start * width, end * width);
+    wasm.rmsNormRows(values.address, end - start, width, gains, epsilon, factors.address);
+    values.store(output, start * width, end * width);
+    factors.store(inverses, start, end);
+  });
+}
+
+/** Scratch bytes: gains, and a chunk of rows with their factors. */
+export function rmsNormScratchBytes({ x }: RmsNormOptions): number {
+  return normScratchBytes(x, 1);
 }
 
 /** dX = r (g − x r² mean(g x)) with g = dOut · weight and r = inverseRms; sums in float64. */
-export function rmsNormBackward({
-  dOut,
-  x,
-  weight,
-  weightOffset,
-  inverseRms,
-  dX,
-  accumulate,
-  out,
-}: RmsNormBackwardOptions): void {
+export function rmsNormBackward(
+  { scratch, wasm }: CpuContext,
+  options: RmsNormBackwardOptions,
+): void {
+  const { dOut, x, weight, weightOffset = 0, inverseRms, dX, accumulate = false, out } = options;
   const [rows, width] = rowsAndColumns(x);
   assertSize('rmsNormBackward', dOut, x.size);
   assertSize('rmsNormBackward', dX, x.size);
   assertSize('rmsNormBackward', inverseRms, rows);
   if (out) assertSize('rmsNormBackward', out, x.size);
-  const gain = gainsOf('rmsNormBackward', weight, width, weightOffset);
-  const [gradient, input, inverses, output] = [
-    float32(dOut),
-    float32(x),
-    float32(inverseRms),
-    float32(dX),
+  const gains = takeGains(scratch, 'rmsNormBackward', { weight, width, offset: weightOffset });
+  const [gradient, input, inverses, output] = [dOut, x, inverseRms, dX].map(float32) as [
+    Float32Array,
+    Float32Array,
+    Float32Array,
+    Float32Array,
   ];
-  for (let row = 0; row < rows; row += 1) {
-    const start = row * width;
-    const inverse = inverses[row] as number;
-    const shift = (weightedDotProduct(gradient, input, start, gain) * inverse * inverse) / width;
-    for (let i = 0, j = start; i < width; i += 1, j += 1) {
-      const value =
-        inverse * ((gradient[j] as number) * (gain[i] as number) - (input[j] as number) * shift);
-      output[j] = accumulate ? (output[j] as number) + value : value;
-    }
-  }
-  if (out) scaleRows({ input, gain, inverses, output: float32(out) });
+  const again = out && float32(out);
+  const chunk = chunkRows(rows, width);
+  const [gradients, values] = [
+    new ChunkBuffer(scratch, chunk * width),
+    new ChunkBuffer(scratch, chunk * width),
+  ];
+  const sums = accumulate ? new ChunkBuffer(scratch, chunk * width) : gradients;
+  const factors = new ChunkBuffer(scratch, chunk);
+  forRowChunks(rows, width, (start, end) => {
+    const [first, last] = [start * width, end * width];
+    gradients.load(gradient, first, last);
+    values.load(input, first, last);
+    factors.load(inverses, start, end);
+    if (accumulate) sums.load(output, first, last);
+    wasm.rmsNormBackwardRows(
+      gradients.address,
+      values.address,
+      end - start,
+      width,
+      gains,
+      factors.address,
+      sums.address,
+      accumulate,
+      again !== undefined,
+    );
+    sums.store(output, first, last);
+    if (again) values.store(again, first, last);
+  });
 }
 
-function scaleRows({
-  input,
-  gain,
-  inverses,
-  output,
-}: Readonly<Record<'input' | 'inverses' | 'output', Float32Array>> & {
-  readonly gain: Float64Array;
-}): void {
-  const width = gain.length;
-  for (let row = 0, j = 0; row < inverses.length; row += 1) {
-    for (let i = 0; i < width; i += 1, j += 1)
-      output[j] = (input[j] as number) * (inverses[row] as number) * (gain[i] as number);
-  }
+/** Scratch bytes: gains, and chunks of both operands, and of what is added to, and of factors. */
+export function rmsNormBackwardScratchBytes({ x, accumulate }: RmsNormBackwardOptions): number {
+  return normScratchBytes(x, accumulate ? 3 : 2);
+}
+
+function normScratchBytes(x: Tensor, buffers: number): number {
+  const [rows, width] = rowsAndColumns(x);
+  const factors = scratchBytes(chunkRows(rows, width) * 4);
+  return scratchBytes(width * 8) + rowScratchBytes(rows, width, buffers) + factors;
 }

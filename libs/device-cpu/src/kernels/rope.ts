@@ -1,9 +1,13 @@
 import { DeviceError, type RopeOptions } from '@emloc/device';
 
 import { assertIndices, assertShape, matrix } from '../checks.js';
+import { ChunkBuffer, chunkRows, forRowChunks, rowScratchBytes } from '../chunk-buffer.js';
+import type { CpuContext } from '../context.js';
 import { float32, int32 } from '../memory.js';
+import { scratchBytes } from '../scratch.js';
 
-export function rope(options: RopeOptions): void {
+/** Rows of the tables are copied where they follow one another, which those of a sequence do. */
+export function rope({ scratch, wasm }: CpuContext, options: RopeOptions): void {
   const { x, out, cos, sin, positions, heads, inverse, pairs = 'halves' } = options;
   const { rows, headDim, half } = ropeExtents(options);
   const table = [cos.dim(0), half];
@@ -14,19 +18,52 @@ export function rope(options: RopeOptions): void {
   const places = int32(positions);
   assertIndices('rope', places, cos.dim(0), positions.label);
   const [input, output] = [float32(x), float32(out)];
-  rotate({
-    input,
-    output,
-    cosines: float32(cos),
-    sines: float32(sin),
-    places,
-    heads,
-    headDim,
-    half,
-    ...(pairs === 'halves' ? { step: 1, gap: half } : { step: 2, gap: 1 }),
-    sign: inverse ? -1 : 1,
+  const [cosines, sines] = [float32(cos), float32(sin)];
+  const width = heads * headDim;
+  const chunk = chunkRows(rows, width);
+  const values = new ChunkBuffer(scratch, chunk * width);
+  const [cosineRows, sineRows] = [
+    new ChunkBuffer(scratch, chunk * half),
+    new ChunkBuffer(scratch, chunk * half),
+  ];
+  forRowChunks(rows, width, (start, end) => {
+    values.load(input, start * width, end * width);
+    for (let row = start; row < end;) {
+      const [run, at] = [runLength(places, row, end), (row - start) * half];
+      const first = (places[row] as number) * half;
+      cosineRows.load(cosines, first, first + run * half, at);
+      sineRows.load(sines, first, first + run * half, at);
+      row += run;
+    }
+    wasm.ropeRows(
+      values.address,
+      end - start,
+      heads,
+      headDim,
+      cosineRows.address,
+      sineRows.address,
+      half,
+      inverse ? -1 : 1,
+      pairs === 'adjacent',
+    );
+    values.store(output, start * width, end * width);
   });
-  if (x !== out) copyRest(input, output, headDim, 2 * half);
+}
+
+/** How many positions from `row` on follow one another. */
+function runLength(places: Int32Array, row: number, end: number): number {
+  const first = places[row] as number;
+  let run = 1;
+  while (row + run < end && places[row + run] === first + run) run += 1;
+  return run;
+}
+
+/** Scratch bytes: a chunk of rows, and of rows of each table. */
+export function ropeScratchBytes(options: RopeOptions): number {
+  const { rows, headDim, half } = ropeExtents(options);
+  const width = options.heads * headDim;
+  const tableBytes = scratchBytes(chunkRows(rows, width) * half * 4);
+  return rowScratchBytes(rows, width, 1) + 2 * tableBytes;
 }
 
 /**
@@ -52,45 +89,4 @@ export function ropeExtents({ x, heads, rotaryDim }: RopeOptions): {
       `rope: ${rotaryDim} elements of heads of ${headDim} cannot turn, only an even number up to that`,
     );
   return { rows, headDim, half };
-}
-
-interface Rotation {
-  readonly input: Float32Array;
-  readonly output: Float32Array;
-  readonly cosines: Float32Array;
-  readonly sines: Float32Array;
-  readonly places: Int32Array;
-  readonly heads: number;
-  readonly headDim: number;
-  readonly half: number;
-  /** From one pair to the next, and between the two of a pair. */
-  readonly step: number;
-  readonly gap: number;
-  readonly sign: number;
-}
-
-function rotate(rotation: Rotation): void {
-  const { input, output, cosines, sines, places, heads, headDim, half, step, gap, sign } = rotation;
-  let offset = 0;
-  for (let row = 0; row < places.length; row += 1) {
-    const angle = (places[row] as number) * half;
-    for (let head = 0; head < heads; head += 1, offset += headDim) {
-      for (let i = 0, at = offset; i < half; i += 1, at += step) {
-        const c = cosines[angle + i] as number;
-        const s = sign * (sines[angle + i] as number);
-        const low = input[at] as number;
-        const high = input[at + gap] as number;
-        output[at] = low * c - high * s;
-        output[at + gap] = high * c + low * s;
-      }
-    }
-  }
-}
-
-/** What does not turn: elements from `first` on of every head. */
-function copyRest(input: Float32Array, output: Float32Array, headDim: number, first: number): void {
-  if (first === headDim) return;
-  for (let offset = 0; offset < input.length; offset += headDim) {
-    for (let i = offset + first; i < offset + headDim; i += 1) output[i] = input[i] as number;
-  }
 }
