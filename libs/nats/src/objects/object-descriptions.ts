@@ -7,7 +7,7 @@ import { requestTimeoutMs, retryTransient } from '../connection/retry.js';
 import { NatsError } from '../errors.js';
 import {
   countsPurgedAsStored,
-  purgeMessages,
+  purgeFewMessages,
   type StreamAccess,
 } from '../streams/purge-messages.js';
 import type { StoredObject } from './object-bucket.js';
@@ -115,7 +115,7 @@ export class ObjectDescriptions {
 
   /** @param before only where it has a lower sequence */
   async remove(name: string, before?: number): Promise<void> {
-    await purgeMessages(this.access, this.#subject(name), before);
+    await purgeFewMessages(this.access, this.#subject(name), before);
   }
 
   /** A rollup is a purge to the server. */

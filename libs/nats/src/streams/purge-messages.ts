@@ -4,6 +4,7 @@ import {
   JetStreamApiError,
   type JetStreamClient,
   type JetStreamManager,
+  type MsgRequest,
 } from '@nats-io/jetstream';
 import { errors, nanos, type NatsConnection } from '@nats-io/transport-node';
 
@@ -38,16 +39,32 @@ export async function purgeMessages(
   // All messages are at or above the first; servers take a purge below it for one of everything.
   if (before !== undefined && before <= 1) return;
   if (countsPurgedAsStored(nats.info?.version)) {
-    const isEmpty = await deleteAll(access, filter, before).catch((error: unknown) => {
-      // What a user may not delete goes with the purge all the same.
-      if (isTransient(error)) throw error;
-      return false;
-    });
-    if (isEmpty) return;
+    if (await deleteAll(access, filter, before).catch(unlessTransient)) return;
   }
   await retryTransient(() =>
     manager.streams.purge(stream, { filter, ...(before === undefined ? {} : { seq: before }) }),
   );
+}
+
+/**
+ * The same for the few, small messages of one subject: no consumer is made, so that others may
+ * remove them meanwhile without making this one wait for them.
+ */
+export async function purgeFewMessages(
+  access: StreamAccess,
+  subject: string,
+  before?: number,
+): Promise<void> {
+  if (countsPurgedAsStored(access.nats.info?.version)) {
+    if (await deleteInOrder(access, subject, before).catch(unlessTransient)) return;
+  }
+  await purgeMessages(access, subject, before);
+}
+
+/** What a user may not delete goes with a purge all the same. */
+function unlessTransient(error: unknown): false {
+  if (isTransient(error)) throw error;
+  return false;
 }
 
 /**
@@ -76,6 +93,25 @@ async function deleteAll(
     await deleteMessages(access, left);
   }
   return false;
+}
+
+/** @returns whether none is left */
+async function deleteInOrder(
+  access: StreamAccess,
+  subject: string,
+  before = Number.POSITIVE_INFINITY,
+): Promise<boolean> {
+  const { manager, stream } = access;
+  for (let seq = 1; ;) {
+    // Also a request of this kind, though the client library's type has it for direct ones alone.
+    const query = { seq, next_by_subj: subject } as MsgRequest;
+    const message = await retryTransient(() => manager.streams.getMessage(stream, query));
+    if (!message || message.seq >= before) return true;
+    // From a server that knows no such request.
+    if (message.subject !== subject) return false;
+    await deleteMessages(access, [message.seq]);
+    seq = message.seq + 1;
+  }
 }
 
 /** Removes messages one by one; those that are gone are no error. */
