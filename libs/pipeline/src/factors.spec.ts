@@ -26,8 +26,8 @@ it.each(['output', 'loss'] as const)(
     const [fast, exact] = [`fast-${emulatorMetric}`, `exact-${emulatorMetric}`];
     const found = await run(fast, { emulatorMetric });
     const expected = await run(exact, { emulatorMetric, factors: 'exact' });
-    // Each layer may lose a thousandth more than the least there is; what that does to the loss of a
-    // model of random weights moves with the last bits of its statistics, 0.3 % having been seen.
+    // Each layer may lose a thousandth more than the least there is. What that does to the loss
+    // of a model of random weights moves with the last bits of its statistics; 0.3 % was seen.
     const least = expected.validation.emulator ?? NaN;
     expect(Math.abs((found.validation.emulator ?? NaN) / least - 1)).toBeLessThan(1e-2);
     const record = await readFile(join(jobs.workspace.outputs, fast, 'emloc.json'), 'utf8');
