@@ -1,8 +1,9 @@
 import type { KernelName, Tensor } from '@emloc/device';
 
-import { assertShape } from './checks.js';
+import { assertShape, rowsAndColumns } from './checks.js';
+import { chunkRows, rowScratchBytes } from './chunk-buffer.js';
 import { float32 } from './memory.js';
-import type { Scratch } from './scratch.js';
+import { scratchBytes, type Scratch } from './scratch.js';
 
 /**
  * Address of what normalised values are multiplied with, float64: offset + weight, the weight null
@@ -24,4 +25,17 @@ export function takeGains(
   gains.set(float32(weight));
   if (offset !== 0) for (let i = 0; i < width; i += 1) gains[i] = (gains[i] as number) + offset;
   return address;
+}
+
+/**
+ * Scratch bytes of a norm: its gains, chunks of rows of so many operands, and so many values of
+ * each row of a chunk.
+ */
+export function normScratchBytes(
+  x: Tensor,
+  { operands, rowValues }: { readonly operands: number; readonly rowValues: number },
+): number {
+  const [rows, width] = rowsAndColumns(x);
+  const values = rowValues * scratchBytes(chunkRows(rows, width) * 4);
+  return scratchBytes(width * 8) + rowScratchBytes(rows, width, operands) + values;
 }

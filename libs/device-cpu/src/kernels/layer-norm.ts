@@ -1,9 +1,9 @@
-import type { LayerNormBackwardOptions, LayerNormOptions, Tensor } from '@emloc/device';
+import type { LayerNormBackwardOptions, LayerNormOptions } from '@emloc/device';
 
 import { assertShape, assertSize, rowsAndColumns } from '../checks.js';
-import { ChunkBuffer, chunkRows, forRowChunks, rowScratchBytes } from '../chunk-buffer.js';
+import { ChunkBuffer, chunkRows, forRowChunks } from '../chunk-buffer.js';
 import type { CpuContext } from '../context.js';
-import { takeGains } from '../gains.js';
+import { normScratchBytes, takeGains } from '../gains.js';
 import { float32 } from '../memory.js';
 import { scratchBytes } from '../scratch.js';
 
@@ -44,7 +44,7 @@ export function layerNorm({ scratch, wasm }: CpuContext, options: LayerNormOptio
 
 /** Scratch bytes: gains and shifts, and a chunk of rows with their means and factors. */
 export function layerNormScratchBytes({ x }: LayerNormOptions): number {
-  return scratchBytes(x.dim(-1) * 8) + normScratchBytes(x, 1);
+  return scratchBytes(x.dim(-1) * 8) + normScratchBytes(x, { operands: 1, rowValues: 2 });
 }
 
 /**
@@ -93,11 +93,5 @@ export function layerNormBackward(
 
 /** Scratch bytes: gains, and chunks of the operands, of what is added to and of rows' values. */
 export function layerNormBackwardScratchBytes({ x, accumulate }: LayerNormBackwardOptions): number {
-  return normScratchBytes(x, accumulate ? 3 : 2);
-}
-
-function normScratchBytes(x: Tensor, buffers: number): number {
-  const [rows, width] = rowsAndColumns(x);
-  const rowValues = 2 * scratchBytes(chunkRows(rows, width) * 4);
-  return scratchBytes(width * 8) + rowScratchBytes(rows, width, buffers) + rowValues;
+  return normScratchBytes(x, { operands: accumulate ? 3 : 2, rowValues: 2 });
 }

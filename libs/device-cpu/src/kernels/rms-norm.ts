@@ -1,11 +1,10 @@
-import type { RmsNormBackwardOptions, RmsNormOptions, Tensor } from '@emloc/device';
+import type { RmsNormBackwardOptions, RmsNormOptions } from '@emloc/device';
 
 import { assertSize, rowsAndColumns } from '../checks.js';
-import { ChunkBuffer, chunkRows, forRowChunks, rowScratchBytes } from '../chunk-buffer.js';
+import { ChunkBuffer, chunkRows, forRowChunks } from '../chunk-buffer.js';
 import type { CpuContext } from '../context.js';
-import { takeGains } from '../gains.js';
+import { normScratchBytes, takeGains } from '../gains.js';
 import { float32 } from '../memory.js';
-import { scratchBytes } from '../scratch.js';
 
 /** Sums in float64. */
 export function rmsNorm(
@@ -30,7 +29,7 @@ export function rmsNorm(
 
 /** Scratch bytes: gains, and a chunk of rows with their factors. */
 export function rmsNormScratchBytes({ x }: RmsNormOptions): number {
-  return normScratchBytes(x, 1);
+  return normScratchBytes(x, { operands: 1, rowValues: 1 });
 }
 
 /** dX = r (g − x r² mean(g x)) with g = dOut · weight and r = inverseRms; sums in float64. */
@@ -83,11 +82,5 @@ export function rmsNormBackward(
 
 /** Scratch bytes: gains, and chunks of both operands, and of what is added to, and of factors. */
 export function rmsNormBackwardScratchBytes({ x, accumulate }: RmsNormBackwardOptions): number {
-  return normScratchBytes(x, accumulate ? 3 : 2);
-}
-
-function normScratchBytes(x: Tensor, buffers: number): number {
-  const [rows, width] = rowsAndColumns(x);
-  const factors = scratchBytes(chunkRows(rows, width) * 4);
-  return scratchBytes(width * 8) + rowScratchBytes(rows, width, buffers) + factors;
+  return normScratchBytes(x, { operands: accumulate ? 3 : 2, rowValues: 1 });
 }
