@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import { equalLevels, type TuneOptions } from '@emloc/pipeline';
 
 /** Options of `emloc tune` that a row may set. */
@@ -104,16 +105,19 @@ function mathRowsAt([ratio, target]: readonly [string, number]): readonly Qualit
   ];
 }
 
-/** Levels that equal plain LoRA's steps: with the job's batches, or with large ones at the end. */
-function equalQuality(name: string, index: number): QualityVariant {
+/**
+ * Levels that equal plain LoRA's steps.
+ * @param pair of emulators, 0 for the finest
+ */
+function equalQuality(name: string, pair: number, batches: 'usual' | 'large'): QualityVariant {
   return {
     name,
     options: { ratios: [] },
     levels: ({ steps, ...length }) => {
-      const all = equalLevels(steps, length);
-      const chosen = all.at(index);
-      if (!chosen) throw new Error(`${name}: ${steps} steps have no levels that equal them`);
-      return chosen.levels;
+      const chosen = at(equalLevels(steps, length), pair)[batches];
+      if (chosen === null)
+        throw new Error(`${name}: ${steps} steps have no levels that equal them`);
+      return chosen;
     },
     target: null,
   };
@@ -123,8 +127,10 @@ function equalQuality(name: string, index: number): QualityVariant {
 export const mathVariants: readonly QualityVariant[] = Object.freeze([
   fullLora,
   ...Object.entries(shares).flatMap(mathRowsAt),
-  equalQuality('method emulator', 0),
-  equalQuality('method emulator, large batches', -1),
+  equalQuality('method emulator', 0, 'usual'),
+  equalQuality('method emulator, large batches', 0, 'large'),
+  equalQuality('method emulator, smaller emulators, large batches', 1, 'large'),
+  equalQuality('method emulator, smallest emulators, large batches', 2, 'large'),
 ]);
 
 /**

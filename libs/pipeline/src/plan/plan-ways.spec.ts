@@ -122,6 +122,9 @@ describe('planned ways', () => {
     expect(bestLevels([unfit, slow])).toBe(slow);
     expect(bestLevels([unfit])).toBe(unfit);
     expect(bestLevels([])).toBeNull();
+    const [tenth, more] = [levels(true, 1.8), levels(true, 1.7)];
+    expect(bestLevels([slow, tenth], 0.1)).toBe(slow);
+    expect(bestLevels([slow, tenth, more], 0.1)).toBe(more);
   });
 
   it('are those on the original alone of a job with DoRA', async () => {
