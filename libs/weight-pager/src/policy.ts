@@ -2,6 +2,7 @@ import { formatBytes } from '@emloc/device';
 
 import { PagerError } from './errors.js';
 import { CyclicFuture, UnknownFuture, type Future } from './future.js';
+import { keptLayers } from './kept-layers.js';
 import {
   forecastLoads,
   planPrefetch,
@@ -28,8 +29,9 @@ export interface PagingStep {
 
 /**
  * Decides what is on the device, from nothing but sizes and the order of accesses, so that the same
- * calls give the same decisions everywhere. With a schedule: farthest next use and prefetching;
- * without one: least recently used and no prefetching. A layer is pinned from `access` to as many
+ * calls give the same decisions everywhere. With a schedule: farthest next use, of much larger
+ * layers only where that copies less, and prefetching; without one: least recently used and no
+ * prefetching. A layer is pinned from `access` to as many
  * `release`s.
  */
 export class PagingPolicy {
@@ -63,6 +65,7 @@ export class PagingPolicy {
     }
     this.#schedule = order.length === 0 ? null : new CyclicFuture([...order], repeat);
     this.#position = 0;
+    this.#residency.keep(keptLayers(this.options, order, repeat));
     return this.#prefetch();
   }
 

@@ -12,11 +12,12 @@ export interface PlannedLoad {
  * Which layers one tier holds, against its capacity. Decides by farthest next use (Belady, "A study
  * of replacement algorithms for a virtual-storage computer", 1966); among layers that are never
  * used again the most recently used one leaves first, so that what stays is the beginning of the
- * order and serves another pass.
+ * order and serves another pass. Layers that are to be kept leave after all others.
  */
 export class Residency {
   readonly #lastUse = new Map<number, number>();
   readonly #resident = new Set<number>();
+  #kept: ReadonlySet<number> = new Set();
   #bytes = 0;
   #clock = 0;
 
@@ -64,8 +65,14 @@ export class Residency {
     if (this.#resident.delete(layer)) this.#bytes -= this.bytesOf(layer);
   }
 
+  /** Layers that leave only when all others have. */
+  keep(layers: ReadonlySet<number>): void {
+    this.#kept = layers;
+  }
+
   clone(): Residency {
     const copy = new Residency(this.layerBytes, this.capacityBytes);
+    copy.keep(this.#kept);
     for (const layer of this.#resident) copy.#resident.add(layer);
     for (const [layer, use] of this.#lastUse) copy.#lastUse.set(layer, use);
     copy.#bytes = this.#bytes;
@@ -74,25 +81,26 @@ export class Residency {
   }
 
   /**
-   * Layers to evict so that `layer` fits: those with the farthest use at or after `from`, none of
-   * the kept ones, none that need not go. Null when even evicting all others would not make room.
+   * Layers to evict so that `layer` fits: those with the farthest use at or after `from`, none that
+   * is needed now, none that need not go. Null when even evicting all others would not make room.
    */
   chooseVictims(
     layer: number,
-    isKept: (candidate: number) => boolean,
+    isNeeded: (candidate: number) => boolean,
     future: Future,
     from: number,
   ): readonly number[] | null {
     let missingBytes = this.#bytes + this.bytesOf(layer) - this.capacityBytes;
     if (missingBytes <= 0) return [];
     const ranked = [...this.#resident]
-      .filter((candidate) => !isKept(candidate))
+      .filter((candidate) => !isNeeded(candidate))
       .map((candidate) => ({
         candidate,
+        kept: Number(this.#kept.has(candidate)),
         next: future.nextUse(candidate, from),
         last: this.lastUse(candidate),
       }))
-      .sort((a, b) => (a.next === b.next ? b.last - a.last : b.next - a.next));
+      .sort((a, b) => a.kept - b.kept || (a.next === b.next ? b.last - a.last : b.next - a.next));
     const victims: number[] = [];
     for (const { candidate } of ranked) {
       if (missingBytes <= 0) break;
@@ -132,9 +140,10 @@ function victimsBeside(
   residency: Residency,
   { future }: Lookahead,
   position: number,
-  isKept: (layer: number) => boolean,
+  isNeeded: (layer: number) => boolean,
 ) {
-  return residency.chooseVictims(future.layerAt(position) as number, isKept, future, position + 1);
+  const layer = future.layerAt(position) as number;
+  return residency.chooseVictims(layer, isNeeded, future, position + 1);
 }
 
 /**
@@ -155,8 +164,8 @@ export function planPrefetch(
     if (layer === undefined) break;
     if (residency.has(layer)) continue;
     const inUse = future.layerAt(position - 1);
-    const isKept = position === from ? isPinned : (candidate: number) => candidate === inUse;
-    const evict = victimsBeside(residency, lookahead, position, isKept);
+    const isNeeded = position === from ? isPinned : (candidate: number) => candidate === inUse;
+    const evict = victimsBeside(residency, lookahead, position, isNeeded);
     if (
       evict === null ||
       evict.some((victim) => isPinned(victim) || future.nextUse(victim, from) < position)
