@@ -5,7 +5,7 @@ describe('levels of the quality of plain steps', () => {
   it('are those that were measured, with the finest emulators first', () => {
     expect(equalLevels(300, { batch: 16, rows: 7000 })).toEqual([
       { usual: '0.25:400,0.5:200,1:60', large: '0.25:400,0.5:200,1:30x64' },
-      { usual: '0.25:400,0.4:300,1:60', large: '0.25:400,0.4:300,1:30x64' },
+      { usual: '0.25:400,0.4:200,1:60', large: '0.25:400,0.4:200,1:30x64' },
       { usual: '0.125:600,0.25:400,1:60', large: '0.125:600,0.25:400,1:30x64' },
     ]);
   });
