@@ -24,6 +24,9 @@ describe('levels of the quality of plain steps', () => {
   it('are none where they would be more steps than a job may have', () => {
     expect(equalLevels(Number.MAX_SAFE_INTEGER / 4, { batch: 1, rows: 100 })).toEqual([]);
     const some = equalLevels(4e6, { batch: 1, rows: 100 });
-    expect(some.map(({ usual }) => usual)).toEqual(['0.25:5333334,0.5:2666667,1:800000']);
+    expect(some.map(({ usual }) => usual)).toEqual([
+      '0.25:5333334,0.5:2666667,1:800000',
+      '0.25:5333334,0.4:2666667,1:800000',
+    ]);
   });
 });
