@@ -6,7 +6,8 @@ import { createCudaBackend, cudaOrdinal, describeCuda, type CudaBackend } from '
 
 import { attentionChecks } from './attention-checks.js';
 import type { Measurement } from './bench-lab.js';
-import { benchmarkCopies, benchmarkFactorizations, benchmarkKernels } from './bench.js';
+import { benchmarkCopies, benchmarkFactorizations } from './bench-transfers.js';
+import { benchmarkKernels } from './bench.js';
 import { deltaChecks } from './delta-checks.js';
 import { kernelChecks } from './kernel-checks.js';
 import { Lab, type Check } from './lab.js';
