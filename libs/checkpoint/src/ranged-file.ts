@@ -12,7 +12,8 @@ const pieceBytes = 1 << 24;
 const concurrentPieces = 8;
 
 /**
- * A file that is read by ranges. Its handle opens at the first read; concurrent reads are allowed.
+ * A file that is read by ranges. Its handle opens at the first read, again after a release if the
+ * file is as it was; concurrent reads are allowed.
  */
 export class RangedFile {
   #handle: Promise<FileHandle> | null = null;
@@ -21,13 +22,14 @@ export class RangedFile {
   private constructor(
     readonly path: string,
     readonly bytes: number,
+    private readonly modifiedMs: number,
   ) {}
 
   /** @throws CheckpointError when there is no such regular file. */
   static async open(path: string): Promise<RangedFile> {
     try {
-      const { handle, bytes } = await openRegularFile(path);
-      const file = new RangedFile(path, bytes);
+      const { handle, bytes, modifiedMs } = await openRegularFile(path);
+      const file = new RangedFile(path, bytes, modifiedMs);
       file.#handle = Promise.resolve(handle);
       return file;
     } catch (error) {
@@ -105,12 +107,13 @@ export class RangedFile {
   }
 
   async #reopen(): Promise<FileHandle> {
-    const { handle, bytes } = await openRegularFile(this.path);
-    if (bytes === this.bytes) return handle;
+    const { handle, bytes, modifiedMs } = await openRegularFile(this.path);
+    if (bytes === this.bytes && modifiedMs === this.modifiedMs) return handle;
     await handle.close();
-    throw new CheckpointError(
-      'CHECKPOINT_IO_FAILED',
-      `${this.path} has ${bytes} bytes, ${this.bytes} when it was opened`,
-    );
+    const change =
+      bytes === this.bytes
+        ? 'was changed since it was opened'
+        : `has ${bytes} bytes, ${this.bytes} when it was opened`;
+    throw new CheckpointError('CHECKPOINT_IO_FAILED', `${this.path} ${change}`);
   }
 }

@@ -1,4 +1,4 @@
-import { readdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { readdir, readFile, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import {
@@ -74,6 +74,28 @@ describe('reading', () => {
       expect(Buffer.compare(destination, bytes)).toBe(0);
       await truncate(path, 20 * 2 ** 20);
       await expectRefusal(file.read('a', destination), 'CHECKPOINT_IO_FAILED', /was cut/);
+      await file.close();
+    }));
+
+  it('refuses a file of the same size that was changed while its handle was given back', () =>
+    inFolder(async (folder) => {
+      const path = join(folder, 'x.safetensors');
+      const write = (values: readonly number[]) =>
+        writeSafetensors(path, [entry('a', 'uint8', [3], values)], {});
+      await write([7, 8, 9]);
+      const file = await openSafetensors(path);
+      await file.release();
+      const read = new Uint8Array(3);
+      await file.read('a', read);
+      expect([...read]).toEqual([7, 8, 9]);
+      await file.release();
+      await write([1, 2, 3]);
+      await utimes(path, new Date(), new Date(2001, 1, 1));
+      await expectRefusal(
+        file.read('a', read),
+        'CHECKPOINT_IO_FAILED',
+        /x\.safetensors was changed/,
+      );
       await file.close();
     }));
 

@@ -23,6 +23,13 @@ export interface OpenOptions {
   readonly mode?: number;
 }
 
+interface OpenedFile {
+  readonly handle: FileHandle;
+  readonly bytes: number;
+  /** When its contents changed last, milliseconds since 1970. */
+  readonly modifiedMs: number;
+}
+
 /**
  * Opens a file, never a pipe, a device or a folder: opening one may wait for ever, or do something.
  * @throws FileRefusal, or an error of the file system
@@ -30,7 +37,7 @@ export interface OpenOptions {
 export async function openRegularFile(
   path: string,
   { use = 'read', mode = 0o666 }: OpenOptions = {},
-): Promise<{ readonly handle: FileHandle; readonly bytes: number }> {
+): Promise<OpenedFile> {
   const before = await stat(path).catch((error: unknown) => absent(error, use));
   if (before?.isFile() === false) throw notRegular(path);
   const handle = await open(path, flags[use], mode).catch((error: unknown) => {
@@ -39,7 +46,7 @@ export async function openRegularFile(
   try {
     const info = await handle.stat();
     if (!info.isFile()) throw notRegular(path);
-    return { handle, bytes: info.size };
+    return { handle, bytes: info.size, modifiedMs: info.mtimeMs };
   } catch (error) {
     await handle.close();
     throw error;
