@@ -45,7 +45,7 @@ export const kubernetesFolder = join(root, 'deploy/kubernetes');
 
 const known = new Map<string, Rendered>();
 
-/** What kustomize makes, once for each path. @param path relative to `deploy/kubernetes`, or absolute */
+/** What kustomize makes of a path: relative to `deploy/kubernetes`, or absolute. */
 export function render(path: string): Rendered {
   const rendered = known.get(path) ?? runKustomize(path);
   known.set(path, rendered);
