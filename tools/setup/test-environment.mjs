@@ -15,10 +15,19 @@ const ofSuite = new Set(['EVENT_HANDLERS', 'JEST_STATE_SYMBOL']);
  */
 const storages = new Set();
 const { run } = AsyncLocalStorage.prototype;
-AsyncLocalStorage.prototype.run = function noted(...given) {
-  storages.add(this);
-  return run.apply(this, given);
-};
+AsyncLocalStorage.prototype.run =
+  /**
+   * @template R
+   * @template {unknown[]} A
+   * @param {unknown} store
+   * @param {(...args: A) => R} callback
+   * @param {A} args
+   * @this {AsyncLocalStorage<unknown>}
+   */
+  function noted(store, callback, ...args) {
+    storages.add(this);
+    return Reflect.apply(run, this, [store, callback, ...args]);
+  };
 
 /** @type {TestEnvironment | undefined} */
 let shared;
