@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import vm from 'node:vm';
 import { TestEnvironment as NodeEnvironment } from 'jest-environment-node';
 
@@ -5,6 +6,28 @@ import { startsPrograms } from './test-sequencer.mjs';
 
 /** What jest's framework keeps for a suite in the globals, under symbols with these names. */
 const ofSuite = new Set(['EVENT_HANDLERS', 'JEST_STATE_SYMBOL']);
+
+/**
+ * What has run since the suite began. Jest's framework, which begins anew with every suite, leaves
+ * one on, and each that is on makes every promise of the process slower: after a hundred suites,
+ * hundreds of times.
+ * @type {Set<AsyncLocalStorage<unknown>>}
+ */
+const storages = new Set();
+const { run } = AsyncLocalStorage.prototype;
+AsyncLocalStorage.prototype.run =
+  /**
+   * @template R
+   * @template {unknown[]} A
+   * @param {unknown} store
+   * @param {(...args: A) => R} callback
+   * @param {A} args
+   * @this {AsyncLocalStorage<unknown>}
+   */
+  function noted(store, callback, ...args) {
+    storages.add(this);
+    return Reflect.apply(run, this, [store, callback, ...args]);
+  };
 
 /** @type {TestEnvironment | undefined} */
 let shared;
@@ -54,6 +77,8 @@ export default class TestEnvironment extends NodeEnvironment {
    * @override
    */
   async teardown() {
+    for (const storage of storages) storage.disable();
+    storages.clear();
     if (!this.isShared) return super.teardown();
     const { global } = this;
     for (const symbol of Object.getOwnPropertySymbols(global))

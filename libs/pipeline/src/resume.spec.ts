@@ -27,6 +27,7 @@ const shape: Partial<TuneOptions> = {
   batch: 2,
   maxLength: 32,
   calibrationRows: 2,
+  correction: 'auto',
 };
 const { reserve } = MemoryBudget.prototype;
 

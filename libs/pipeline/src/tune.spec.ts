@@ -77,7 +77,7 @@ describe('tune', () => {
     const events: JobEvent[] = [];
     const { report, files } = await run(
       'out',
-      { validation: null },
+      { validation: null, correction: 'auto' },
       { observer: (event) => events.push(event) },
     );
     expect(report).toEqual({

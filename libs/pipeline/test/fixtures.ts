@@ -18,7 +18,8 @@ export interface Workspace {
   /** Where an adapter may be written: `out` in a folder that holds nothing else. */
   readonly outputs: string;
   /**
-   * A small job on the 1M model: 2 steps of 4 rows, 1 step of refinement, 5 rows to validate on.
+   * A small job on the 1M model: 2 steps of 4 rows, one strength of correction, 1 step of
+   * refinement, 3 rows to validate on.
    */
   options(overrides?: Partial<TuneOptions>): TuneOptions;
   /** Names of everything in `outputs`, hidden entries included. */
@@ -36,7 +37,7 @@ export async function openWorkspace(rows = 48): Promise<Workspace> {
   const validation = join(folder, 'validation.jsonl');
   const lines = (await readFile(new URL('data/train.jsonl', examples), 'utf8')).split('\n');
   await writeFile(data, `${lines.slice(0, rows).join('\n')}\n`);
-  await writeFile(validation, `${lines.slice(rows, rows + 5).join('\n')}\n`);
+  await writeFile(validation, `${lines.slice(rows, rows + 3).join('\n')}\n`);
   return {
     data,
     outputs,
@@ -54,6 +55,7 @@ export async function openWorkspace(rows = 48): Promise<Workspace> {
         rank: 4,
         alpha: 8,
         learningRate: 2e-3,
+        correction: 3,
         refineSteps: 1,
         vramBytes: 2 ** 30,
         ...overrides,

@@ -36,7 +36,7 @@ export interface PictureWorkspace {
   readonly model: string;
   readonly pictures: string;
   readonly outputs: string;
-  /** A small job: 2 steps of 2 pictures, 1 of refinement. */
+  /** A small job: 2 steps of 2 pictures, one strength of correction, 1 step of refinement. */
   options(overrides?: Partial<TuneOptions>): TuneOptions;
   close(): Promise<void>;
 }
@@ -61,6 +61,7 @@ export async function openPictureWorkspace(
         ...{ date: '2026-01-31', model, data, out: join(outputs, 'out') },
         ...{ instancePrompt: 'a picture of sks', resolution: 32, steps: 2, refineSteps: 1 },
         ...{ gradientAccumulation: 2, calibrationRows: 4, learningRate: 1e-2 },
+        correction: 3,
         vramBytes: 2 ** 28,
         ...overrides,
       }),

@@ -48,7 +48,7 @@ async function writeStart(folder: string): Promise<void> {
 function trainRequest(job: string, token: number) {
   const options = {
     model: join(root, 'examples/models/tiny-qwen2'),
-    data: join(root, 'examples/data/train.jsonl'),
+    data: stages.rows,
     vramBytes: 16 * 2 ** 20,
     method: 'paged' as const,
     initAdapter: join(stages.folder, 'start'),

@@ -232,7 +232,7 @@ describe('emloc', () => {
 
   it('goes on after SIGINT, SIGTERM, SIGHUP and SIGKILL in training with --resume, to the bytes of one run', async () => {
     const [whole, out] = [join(outputs, 'whole'), join(outputs, 'stopped')];
-    expect(await ownProcess(['tune', ...longJob(), '--out', whole])).toMatchObject({ code: 0 });
+    expect(await emloc(['tune', ...longJob(), '--out', whole])).toMatchObject({ code: 0 });
     const goesOn: unknown = expect.stringMatching(/train goes on after step [1-9]/);
     for (const [count, signal] of (['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGKILL'] as const).entries()) {
       const before = savedStep(out);

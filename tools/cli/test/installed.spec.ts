@@ -46,8 +46,10 @@ describe('the quickstart', () => {
 
   it('is done command by command with the installed command, away from the checkout', async () => {
     await layOutExamples();
-    // Fewer steps, so that it takes seconds.
-    const given = blocks.map((block) => block.replace('--steps 100', '--steps 12'));
+    // Fewer and shorter steps, so that it takes seconds.
+    const given = blocks.map((block) =>
+      block.replace('--steps 100', '--steps 6').replace('--max-length 128', '--max-length 64'),
+    );
     const script = ['set -euo pipefail', ...given].join('\n');
     const path = `${join(folder, 'prefix', 'bin')}:${process.env['PATH'] ?? ''}`;
     await execute('bash', ['-c', script], folder, { PATH: path });
@@ -74,8 +76,8 @@ describe('the quickstart', () => {
     await cp(join(from, 'models/tiny-qwen2'), join(to, 'models/demo-5m'), { recursive: true });
     await mkdir(join(to, 'data'));
     for (const [file, count] of [
-      ['train.jsonl', 64],
-      ['test.jsonl', 8],
+      ['train.jsonl', 40],
+      ['test.jsonl', 4],
     ] as const) {
       const rows = (await readFile(join(from, 'data', file), 'utf8')).split('\n');
       await writeFile(join(to, 'data', file), `${rows.slice(0, count).join('\n')}\n`);

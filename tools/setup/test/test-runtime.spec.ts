@@ -8,6 +8,7 @@ import { workspaceRoot } from '../workspace.mjs';
 
 /** Its tests tell by their names what the suite found. */
 const suite = `
+import { executionAsyncResource } from 'node:async_hooks';
 import { loads } from '../../../loads.mjs';
 
 const before = loads.length;
@@ -17,6 +18,11 @@ const { GIVEN = 'nothing', LEFT_BEHIND = 'nothing' } = process.env;
 test(\`with \${GIVEN} given and \${LEFT_BEHIND} left behind\`, () => {
   process.env.LEFT_BEHIND = 'a variable';
   delete process.env.GIVEN;
+});
+test('with no storage of another suite in its promises', async () => {
+  await null;
+  const kept = Object.getOwnPropertySymbols(executionAsyncResource());
+  expect(kept.filter(({ description }) => description === 'kResourceStore').length).toBeLessThan(2);
 });
 test('which fails', () => expect(1).toBe(2));
 `;
@@ -74,7 +80,10 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const failures = ['which fails: failed', 'which fails: failed'];
-const environments = names.map(() => 'with a value given and nothing left behind: passed');
+const environments = [
+  'with a value given and nothing left behind: passed',
+  'with no storage of another suite in its promises: passed',
+].flatMap((passed) => names.map(() => passed));
 
 test('suites that start no programs load a module once, and leave nothing else to each other', () => {
   expect(testsIn('libs')).toEqual([

@@ -109,10 +109,12 @@ describe('a job on pictures', () => {
   });
 
   it('is validated on the way in the memory that is planned for it', async () => {
-    await using job = await prepareJob(workspace.options({ evalSteps: 1 }));
+    const asked = { evalSteps: 1, correction: 'auto' } as const;
+    await using job = await prepareJob(workspace.options(asked));
     const { profile } = cpuTarget();
     const { neededBytes } = await fitMemory({ job, profile, budgetBytes: 2 ** 40 });
-    const { report } = await run('validated', { evalSteps: 1, vramBytes: neededBytes });
+    const { report } = await run('validated', { ...asked, vramBytes: neededBytes });
+    expect(Object.keys(report.correction?.scores ?? {})).toHaveLength(4);
     const { curve, chosenStep } = report.courses.train;
     const steps = Array.from({ length: job.training.batches.length + 1 }, (_, step) => step);
     expect(curve?.map(({ step }) => step)).toEqual(steps);

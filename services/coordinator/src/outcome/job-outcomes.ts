@@ -11,7 +11,7 @@ import {
   type TrainResult,
 } from '@emloc/contracts';
 import type { JobOutcomes } from '@emloc/pipeline';
-import { RpcError } from '@emloc/rpc';
+import { RpcError } from '@emloc/rpc/errors';
 
 import { courseOf } from '../drive/course.js';
 

@@ -43,8 +43,16 @@ export interface Rendered {
 
 export const kubernetesFolder = join(root, 'deploy/kubernetes');
 
-/** Runs kustomize. @param path relative to `deploy/kubernetes`, or absolute */
+const known = new Map<string, Rendered>();
+
+/** What kustomize makes of a path: relative to `deploy/kubernetes`, or absolute. */
 export function render(path: string): Rendered {
+  const rendered = known.get(path) ?? runKustomize(path);
+  known.set(path, rendered);
+  return rendered;
+}
+
+function runKustomize(path: string): Rendered {
   const [command, ...args] = kustomizeBuild();
   const { status, stdout, stderr } = spawnSync(
     command,
