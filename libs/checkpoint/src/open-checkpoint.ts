@@ -10,7 +10,7 @@ import {
 import { CheckpointError, quoted } from './errors.js';
 import { parseJsonObject, readJsonBytes } from './json-file.js';
 import { openReleasable, type ReleasableSafetensorsFile } from './safetensors-file.js';
-import { readShardIndex, type ShardIndex } from './shard-index.js';
+import { readShardIndex, type OpenOptions, type ShardIndex } from './shard-index.js';
 
 export const configFileName = 'config.json';
 
@@ -20,12 +20,18 @@ export const configFileName = 'config.json';
  * @throws CheckpointError before any weight is read: missing or malformed files, an index that
  * disagrees with its shards.
  */
-export async function openCheckpoint(folder: string): Promise<Checkpoint> {
-  return openShards(folder);
+export async function openCheckpoint(
+  folder: string,
+  options: OpenOptions = {},
+): Promise<Checkpoint> {
+  return openShards(folder, options);
 }
 
-export async function openShards(folder: string): Promise<ShardedCheckpoint> {
-  const index = await readShardIndex(folder);
+export async function openShards(
+  folder: string,
+  { signal }: OpenOptions = {},
+): Promise<ShardedCheckpoint> {
+  const index = await readShardIndex(folder, { signal });
   const configPath = join(folder, configFileName);
   const configBytes = await readJsonBytes(configPath, 'CHECKPOINT_INVALID_CONFIG');
   const config = parseJsonObject(configBytes, configPath, 'CHECKPOINT_INVALID_CONFIG');
@@ -36,7 +42,10 @@ export async function openShards(folder: string): Promise<ShardedCheckpoint> {
   };
   return openFiles(folder, index.files, {
     use,
-    check: (file) => assertIndexed(folder, index, file),
+    check: (file) => {
+      signal?.throwIfAborted();
+      assertIndexed(folder, index, file);
+    },
   });
 }
 

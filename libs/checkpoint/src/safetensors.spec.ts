@@ -11,7 +11,7 @@ import {
   writeRaw,
 } from '../test/fixtures.js';
 import { CheckpointError } from './errors.js';
-import { openSafetensors } from './safetensors-file.js';
+import { openReleasable, openSafetensors } from './safetensors-file.js';
 import type { TensorDType } from './tensor-dtype.js';
 import { writeSafetensors, type SafetensorsEntry } from './write-safetensors.js';
 
@@ -80,10 +80,10 @@ describe('reading', () => {
   it('refuses a file of the same size that was changed while its handle was given back', () =>
     inFolder(async (folder) => {
       const path = join(folder, 'x.safetensors');
-      const write = (values: readonly number[]) =>
+      const write = (values: number[]) =>
         writeSafetensors(path, [entry('a', 'uint8', [3], values)], {});
       await write([7, 8, 9]);
-      const file = await openSafetensors(path);
+      const file = await openReleasable(path);
       await file.release();
       const read = new Uint8Array(3);
       await file.read('a', read);

@@ -203,3 +203,25 @@ describe('an index that disagrees with its shards', () => {
       }
     }));
 });
+
+describe('opening that is not wanted any more', () => {
+  it.each([1, 3])('ends with the reason of its signal, with %d files', (shards) =>
+    inFolder(async (folder) => {
+      await writeTinyModel(folder, { dtype: 'float32', shards });
+      const reason = new Error('stopped');
+      const signal = AbortSignal.abort(reason);
+      await expect(openCheckpoint(folder, { signal })).rejects.toBe(reason);
+    }),
+  );
+
+  it('ends before the files that an index names are looked for', () =>
+    inFolder(async (folder) => {
+      await withIndex(folder, (weightMap) => {
+        for (const name of Object.keys(weightMap)) weightMap[name] = 'none.safetensors';
+      });
+      await expectRefusal(openCheckpoint(folder), 'CHECKPOINT_NOT_FOUND', /none/);
+      const reason = new Error('stopped');
+      const signal = AbortSignal.abort(reason);
+      await expect(openCheckpoint(folder, { signal })).rejects.toBe(reason);
+    }));
+});

@@ -1,5 +1,6 @@
 import { access, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 
 import { duplicateKey } from './duplicate-keys.js';
 import { CheckpointError, errnoCode, fileError, quoted } from './errors.js';
@@ -29,6 +30,11 @@ export interface ShardIndex {
   readonly weightMap: ReadonlyMap<string, string> | null;
 }
 
+export interface OpenOptions {
+  /** Looked at between files, and between the parts of what one heavy index takes. */
+  readonly signal?: AbortSignal;
+}
+
 /** Names that one set of weights may have in a folder. */
 interface WeightNames {
   readonly single: string;
@@ -39,9 +45,12 @@ interface WeightNames {
  * Finds the safetensors files of a folder of transformers or diffusers. A variant such as fp16 is
  * taken where it is the only set of weights.
  * @throws CheckpointError when there are none, the index is malformed or names files outside the
- * folder, or several sets of weights are there.
+ * folder, or several sets of weights are there; the signal's reason when aborted.
  */
-export async function readShardIndex(folder: string): Promise<ShardIndex> {
+export async function readShardIndex(
+  folder: string,
+  options: OpenOptions = {},
+): Promise<ShardIndex> {
   const names = new Set(await listFolder(folder));
   const there = ({ single, indexes }: WeightNames) =>
     [single, ...indexes].some((name) => names.has(name));
@@ -50,7 +59,7 @@ export async function readShardIndex(folder: string): Promise<ShardIndex> {
   const [weights, ...others] = found;
   if (!weights) throw noWeights(folder, [...names]);
   if (others.length > 0) throw severalWeights(folder, found);
-  return readWeights(folder, weights, names);
+  return readWeights(folder, weights, { names, ...options });
 }
 
 function weightNames(stem: string, variant?: string): WeightNames {
@@ -77,12 +86,12 @@ function hasPlainShards(names: Iterable<string>): boolean {
 async function readWeights(
   folder: string,
   { single, indexes }: WeightNames,
-  names: ReadonlySet<string>,
+  { names, signal }: OpenOptions & { readonly names: ReadonlySet<string> },
 ): Promise<ShardIndex> {
   const [indexFile, second] = indexes.filter((name) => names.has(name));
   if (indexFile === undefined) return { files: [single], indexFile: null, weightMap: null };
   if (second !== undefined) throw bothIndexes(folder, indexFile, second);
-  const index = await readWeightMap(folder, indexFile);
+  const index = await readWeightMap(folder, indexFile, signal);
   if (names.has(single) && !index.files.includes(single)) {
     throw invalid(
       `${folder} has both ${single} and an index of other files: remove the one that is not meant`,
@@ -91,9 +100,13 @@ async function readWeights(
   return index;
 }
 
-async function readWeightMap(folder: string, indexFile: string): Promise<ShardIndex> {
+async function readWeightMap(
+  folder: string,
+  indexFile: string,
+  signal: AbortSignal | undefined,
+): Promise<ShardIndex> {
   const path = join(folder, indexFile);
-  const { weight_map: value } = await readIndex(path);
+  const { weight_map: value } = await readIndex(path, signal);
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw invalid(`${path} has no weight_map`);
   const weightMap = new Map(
@@ -103,18 +116,32 @@ async function readWeightMap(folder: string, indexFile: string): Promise<ShardIn
   const files = [...new Set(weightMap.values())].sort();
   if (files.length > maxShards)
     throw invalid(`${path} names ${files.length} files, above the limit of ${maxShards}`);
-  for (const file of files) await assertExists(folder, indexFile, file);
+  for (const file of files) {
+    await assertExists(folder, indexFile, file);
+    signal?.throwIfAborted();
+  }
   return { files, indexFile, weightMap };
 }
 
 /** Two readers of an object with a key twice may see different shards. */
-async function readIndex(path: string): Promise<Record<string, unknown>> {
+async function readIndex(
+  path: string,
+  signal: AbortSignal | undefined,
+): Promise<Record<string, unknown>> {
   const bytes = await readJsonBytes(path, 'CHECKPOINT_INVALID_INDEX');
   const limits = { maxValues: maxTensors };
   const index = parseJsonObject(bytes, path, 'CHECKPOINT_INVALID_INDEX', limits);
+  await takeTurn(signal);
   const duplicate = duplicateKey(bytes.toString('utf8'));
+  await takeTurn(signal);
   if (duplicate !== null) throw invalid(`${path} has the key ${quoted(duplicate)} twice`);
   return index;
+}
+
+/** Lets signals and timers be seen between two parts that hold the thread. */
+async function takeTurn(signal: AbortSignal | undefined): Promise<void> {
+  await setImmediate();
+  signal?.throwIfAborted();
 }
 
 function shardName(path: string, tensor: string, file: unknown): string {

@@ -19,7 +19,7 @@ import {
   type EncoderNames,
   type FluxLayouts,
 } from './flux/components.js';
-import { modelFrom, type Model } from './open-model.js';
+import { modelFrom, type Model, type OpenModelOptions } from './open-model.js';
 
 /** A folder of models that make images together; only the transformer is trained. */
 export interface DiffusionModel extends AsyncDisposable {
@@ -59,7 +59,7 @@ export async function isDiffusionFolder(path: string): Promise<boolean> {
  */
 export async function openDiffusionModel(
   path: string,
-  { allowUnusedLayers = false }: { readonly allowUnusedLayers?: boolean } = {},
+  { allowUnusedLayers = false, signal }: OpenModelOptions = {},
 ): Promise<DiffusionModel> {
   const place = await placeOf(path);
   const checkpoints: Checkpoint[] = [];
@@ -67,7 +67,7 @@ export async function openDiffusionModel(
     await Promise.all(checkpoints.map((checkpoint) => checkpoint.close()));
   };
   try {
-    const opened = await openComponents(place, checkpoints);
+    const opened = await openComponents(place, { opened: checkpoints, signal });
     const layouts = fluxLayouts(
       {
         transformer: opened.transformer.config,
@@ -117,17 +117,20 @@ type Component = 'transformer' | 'clip' | 't5' | 'vae';
 type Components = Readonly<Record<Component, Checkpoint>>;
 
 /** One after another, so that what is open when one fails is known. */
-async function openComponents(place: DiffusionPlace, opened: Checkpoint[]): Promise<Components> {
+async function openComponents(
+  place: DiffusionPlace,
+  { opened, signal }: { readonly opened: Checkpoint[]; readonly signal?: AbortSignal },
+): Promise<Components> {
   const keep = async (opening: Promise<Checkpoint>): Promise<Checkpoint> => {
     const checkpoint = await opening;
     opened.push(checkpoint);
     return checkpoint;
   };
   return {
-    transformer: await keep(openTransformer(place)),
-    clip: await keep(openCheckpoint(join(place.folder, 'text_encoder'))),
-    t5: await keep(openCheckpoint(join(place.folder, 'text_encoder_2'))),
-    vae: await keep(openVae(place.folder)),
+    transformer: await keep(openTransformer(place, { signal })),
+    clip: await keep(openCheckpoint(join(place.folder, 'text_encoder'), { signal })),
+    t5: await keep(openCheckpoint(join(place.folder, 'text_encoder_2'), { signal })),
+    vae: await keep(openVae(place.folder, { signal })),
   };
 }
 

@@ -25,9 +25,10 @@ export interface Model extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-interface OpenModelOptions {
+export interface OpenModelOptions {
   /** Whether a checkpoint may have more layers than its config says. Default: no. */
   readonly allowUnusedLayers?: boolean;
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -37,9 +38,9 @@ interface OpenModelOptions {
  */
 export async function openModel(
   folder: string,
-  { allowUnusedLayers = false }: OpenModelOptions = {},
+  { allowUnusedLayers = false, signal }: OpenModelOptions = {},
 ): Promise<Model> {
-  const checkpoint = await openCheckpoint(folder);
+  const checkpoint = await openCheckpoint(folder, { signal });
   try {
     return modelFrom(checkpoint, { ...(await layoutIn(checkpoint)), allowUnusedLayers });
   } catch (error) {
@@ -59,7 +60,7 @@ interface FoundLayout {
  */
 export function modelFrom(
   checkpoint: Checkpoint,
-  { layout, notices, allowUnusedLayers }: FoundLayout & Required<OpenModelOptions>,
+  { layout, notices, allowUnusedLayers }: FoundLayout & { readonly allowUnusedLayers: boolean },
 ): Model {
   assertTensors(layout, checkpoint);
   assertNotDenied(layout, checkpoint);

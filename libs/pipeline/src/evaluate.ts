@@ -113,7 +113,7 @@ export async function evaluateModel(
   for (const folder of [options.model, options.adapter ?? options.model])
     await settleOutput(folder);
   const { allowUnusedLayers } = options;
-  await using model = await openModel(options.model, { allowUnusedLayers });
+  await using model = await openModel(options.model, { allowUnusedLayers, signal: host.signal });
   for (const notice of model.notices) host.onNotice?.(notice);
   const adapter =
     options.adapter === null

@@ -13,6 +13,7 @@ import { readJsonObject } from '../json-file.js';
 import { listed } from '../listed.js';
 import { configFileName, openFiles, openShards } from '../open-checkpoint.js';
 import type { SafetensorsFile } from '../safetensors-file.js';
+import type { OpenOptions } from '../shard-index.js';
 import { aeTensor } from './ae-names.js';
 import { hasWeights } from './folder-weights.js';
 
@@ -38,9 +39,9 @@ export async function findVaeFile(folder: string): Promise<string | null> {
  * @param folder has the components' folders, or ae.safetensors in place of vae
  * @throws CheckpointError
  */
-export async function openVae(folder: string): Promise<Checkpoint> {
+export async function openVae(folder: string, options: OpenOptions = {}): Promise<Checkpoint> {
   const file = await findVaeFile(folder);
-  return file === null ? openShards(join(folder, vaeFolder)) : openAe(folder, file);
+  return file === null ? openShards(join(folder, vaeFolder), options) : openAe(folder, file);
 }
 
 /** Nothing is converted: the config is that of the shapes, with what vae/config.json states. */

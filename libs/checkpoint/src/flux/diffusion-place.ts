@@ -6,6 +6,7 @@ import { CheckpointError } from '../errors.js';
 import { listed } from '../listed.js';
 import { configFileName, openShards } from '../open-checkpoint.js';
 import { openSafetensors } from '../safetensors-file.js';
+import type { OpenOptions } from '../shard-index.js';
 import { openBflFile } from './bfl-checkpoint.js';
 import { isBfl } from './bfl-view.js';
 import { hasWeights, namesIn } from './folder-weights.js';
@@ -45,14 +46,19 @@ export async function findDiffusionModel(path: string): Promise<DiffusionPlace |
  * Opens the transformer of a diffusion model; its tensors have the names of diffusers.
  * @throws CheckpointError
  */
-export function openTransformer(place: DiffusionPlace): Promise<Checkpoint> {
-  return openTransformerFiles(place);
+export function openTransformer(
+  place: DiffusionPlace,
+  options: OpenOptions = {},
+): Promise<Checkpoint> {
+  return openTransformerFiles(place, options);
 }
 
-export function openTransformerFiles(place: DiffusionPlace): Promise<ShardedCheckpoint> {
-  const { folder, transformerFile } = place;
+export function openTransformerFiles(
+  { folder, transformerFile }: DiffusionPlace,
+  options: OpenOptions,
+): Promise<ShardedCheckpoint> {
   return transformerFile === null
-    ? openShards(join(folder, transformerFolder))
+    ? openShards(join(folder, transformerFolder), options)
     : openBflFile(folder, transformerFile);
 }
 

@@ -78,7 +78,7 @@ export async function mergeCheckpoint(options: MergeOptions): Promise<MergeRepor
   signal?.throwIfAborted();
   await settleOutput(model);
   const source = await findMergeSource(model);
-  await using checkpoint = await source.open(source.folder);
+  await using checkpoint = await source.open(source.folder, { signal });
   if (options.allowUnusedLayers !== true) assertLayersUsed(checkpoint);
   const adapter = withPathsOf(options.adapter, (path) => checkpoint.tensors.has(`${path}.weight`));
   await assertOwnHead(checkpoint, adapter);
@@ -142,7 +142,7 @@ async function fill(
       file,
       await mergeFile(join(weights, file), { checkpoint, file, tensors, signal, onBytes }),
     );
-  await using merged = await source.open(temporary);
+  await using merged = await source.open(temporary, { signal });
   await verifyMerge(weights, {
     source: checkpoint,
     merged,

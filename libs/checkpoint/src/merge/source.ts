@@ -11,6 +11,7 @@ import {
 } from '../flux/diffusion-place.js';
 import { readJsonObject } from '../json-file.js';
 import { configFileName, openShards } from '../open-checkpoint.js';
+import type { OpenOptions } from '../shard-index.js';
 
 /** Folders of a diffusion model beside the transformer's, by what diffusers calls them. */
 const usualComponents = [
@@ -38,7 +39,7 @@ export interface MergeSource {
   readonly configFile: string | null;
   readonly components: Components;
   /** Opens the weights in the model's folder or a copy of it. */
-  open(folder: string): Promise<ShardedCheckpoint>;
+  open(folder: string, options?: OpenOptions): Promise<ShardedCheckpoint>;
 }
 
 /** Parts of a model, by their names in its folder, that are copied whatever they hold. */
@@ -82,7 +83,7 @@ async function diffusionSource(place: DiffusionPlace): Promise<MergeSource> {
     mark: transformerFile ?? config,
     configFile: transformerFile === null ? config : null,
     components: { folders, files: new Set([singleVae]), links },
-    open: (copy) => openTransformerFiles({ folder: copy, transformerFile }),
+    open: (copy, options = {}) => openTransformerFiles({ folder: copy, transformerFile }, options),
   };
 }
 

@@ -64,11 +64,11 @@ export interface TextModel extends AsyncDisposable {
  */
 export async function openTextModel(
   given: ModelOptions,
-  { onNotice }: Pick<GenerateHost, 'onNotice'>,
+  { onNotice, signal }: Pick<GenerateHost, 'onNotice' | 'signal'>,
 ): Promise<TextModel> {
   for (const folder of [given.model, given.adapter ?? given.model]) await settleOutput(folder);
   const { allowUnusedLayers } = given;
-  const whole = await openModel(given.model, { allowUnusedLayers });
+  const whole = await openModel(given.model, { allowUnusedLayers, signal });
   try {
     for (const notice of whole.notices) onNotice?.(notice);
     assertContext(given, whole);

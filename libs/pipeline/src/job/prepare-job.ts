@@ -17,7 +17,7 @@ export async function prepareJob(options: TuneOptions, host: PrepareHost = {}): 
   const { allowUnusedLayers } = options;
   if (await isDiffusionFolder(options.model)) return await onPictures({ ...options, date }, host);
   assertOptionsOf('tune', options, 'text');
-  const model = await openModel(options.model, { allowUnusedLayers });
+  const model = await openModel(options.model, { allowUnusedLayers, signal: host.signal });
   try {
     const { options: whole, start } = await readGivenStart(options, model.layout);
     return await textJob({ ...withModality(whole, model.layout), date }, { model, start }, host);
@@ -33,7 +33,10 @@ async function onPictures(
 ): Promise<Job> {
   assertOptionsOf('tune', options, 'pictures');
   const { allowUnusedLayers } = options;
-  const diffusion = await openDiffusionModel(options.model, { allowUnusedLayers });
+  const diffusion = await openDiffusionModel(options.model, {
+    allowUnusedLayers,
+    signal: host.signal,
+  });
   try {
     const { layout } = diffusion.transformer;
     const { options: whole, start } = await readGivenStart(options, layout);

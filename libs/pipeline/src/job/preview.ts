@@ -67,7 +67,7 @@ export async function* previewRows(
   assertOptionsOf('data', options, 'text');
   const date = options.date ?? utcDay(new Date());
   // No weight is read here, so it matters to nobody which of them there are.
-  const model = await openModel(options.model, { allowUnusedLayers: true });
+  const model = await openModel(options.model, { allowUnusedLayers: true, signal });
   await model.close();
   const maxLength = readableLength(options.maxLength, model.layout);
   await using session = openDataset(textSourceOf({ ...options, date }, model));
