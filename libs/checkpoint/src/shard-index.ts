@@ -109,9 +109,14 @@ async function readWeightMap(
   const { weight_map: value } = await readIndex(path, signal);
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw invalid(`${path} has no weight_map`);
-  const weightMap = new Map(
-    Object.entries(value).map(([tensor, file]) => [tensor, shardName(path, tensor, file)]),
-  );
+  const weightMap = new Map<string, string>();
+  const names = new Map<unknown, string>();
+  for (const [tensor, file] of Object.entries(value)) {
+    const name = names.get(file) ?? shardName(path, tensor, file);
+    names.set(file, name);
+    weightMap.set(tensor, name);
+  }
+  await takeTurn(signal);
   if (weightMap.size === 0) throw invalid(`${path}: weight_map is empty`);
   const files = [...new Set(weightMap.values())].sort();
   if (files.length > maxShards)

@@ -90,7 +90,7 @@ export async function tune(options: TuneOptions, host: TuneHost): Promise<TuneRe
   const found = await findProgress(progress, host.mode ?? 'start');
   for (const folder of [options.model, options.initAdapter ?? options.model])
     await settleOutput(folder);
-  const inputs = await readInputFiles(options);
+  const inputs = await readInputFiles(options, host);
   const doubtful = found && assertSameFiles(found, inputs);
   const dated = { ...options, date: options.date ?? found?.date ?? null };
   const { decided, choice } = await decideMethod(dated, found?.choice ?? null, host);

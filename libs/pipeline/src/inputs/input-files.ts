@@ -47,11 +47,16 @@ type Paths = Pick<TuneOptions, 'model' | 'data' | 'moreData' | 'validation' | 'c
 
 /**
  * The files that a job depends on, those that are not there left out.
- * @throws CheckpointError where the folder is no model
+ * @throws CheckpointError where the folder is no model; the signal's reason when aborted
  */
-export async function readInputFiles(paths: Paths): Promise<InputFile[]> {
+export async function readInputFiles(
+  paths: Paths,
+  { signal }: { readonly signal?: AbortSignal } = {},
+): Promise<InputFile[]> {
   const place = await findDiffusionModel(paths.model);
-  const found = place ? await diffusionFiles(place) : await modelFiles(paths.model);
+  const found = place
+    ? await diffusionFiles(place, signal)
+    : await modelFiles(paths.model, { signal });
   const data = Object.entries({
     data: paths.data,
     ...Object.fromEntries(paths.moreData.map((path, index) => [`data ${index + 2}`, path])),
@@ -76,9 +81,9 @@ export async function modelPaths(
 /** Of one model's folder, under `name`. */
 async function modelFiles(
   folder: string,
-  name = 'model',
+  { name = 'model', signal }: { readonly name?: string; readonly signal?: AbortSignal },
 ): Promise<readonly Promise<InputFile | null>[]> {
-  const { files: weights, indexFile } = await readShardIndex(folder);
+  const { files: weights, indexFile } = await readShardIndex(folder, { signal });
   const templates = await readdir(join(folder, templateFolder)).catch(() => [] as string[]);
   const small = [
     ...smallFiles,
@@ -94,16 +99,16 @@ async function modelFiles(
 }
 
 /** Of a folder of several models, and what they share. */
-async function diffusionFiles({
-  folder,
-  transformerFile,
-}: DiffusionPlace): Promise<readonly Promise<InputFile | null>[]> {
+async function diffusionFiles(
+  { folder, transformerFile }: DiffusionPlace,
+  signal: AbortSignal | undefined,
+): Promise<readonly Promise<InputFile | null>[]> {
   const vaeFile = await findVaeFile(folder);
   const models = ['text_encoder', 'text_encoder_2'];
   if (vaeFile === null) models.push('vae');
   if (transformerFile === null) models.push('transformer');
   const found = await Promise.all(
-    models.map((name) => modelFiles(join(folder, name), `model/${name}`)),
+    models.map((name) => modelFiles(join(folder, name), { name: `model/${name}`, signal })),
   );
   const shared = [
     'model_index.json',
