@@ -46,6 +46,17 @@ describe('layers that stay', () => {
     expect(keptLayers(alike, [0, 1, 2, 3, 4, 3, 2, 1], 9)).toEqual(new Set());
   });
 
+  it('save a 7.6B emulator most copies of its tables for want of 50 MB', () => {
+    const tier = {
+      layerBytes: [1090, ...Array.from({ length: 28 }, () => 186), 1090],
+      capacityBytes: 7340,
+    };
+    const there = [...tier.layerBytes.keys()];
+    const round = [...there, ...there.slice(1, -1).reverse()];
+    expect(loadedInRounds(tier, round, new Set())).toBe(6 * 2180);
+    expect(loadedInRounds(tier, round, keptLayers(tier, round, 9))).toBe(6 * 372);
+  });
+
   it('copy no more than leaving by the next use alone, whatever the sizes', () => {
     const random = seededRandom(7);
     let saved = 0;
