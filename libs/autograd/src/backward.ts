@@ -271,6 +271,9 @@ class BackwardRun implements BackwardContext, Disposable {
         const kind = dtype === 'compute' ? device.profile.computeDType : 'float32';
         return scope.own(device.allocate(shape, kind, 'activations', label));
       },
+      copyLater: (copy) => {
+        this.bindings.device.kernels.copyBlocks({ copies: [copy] });
+      },
       result: (name) => {
         throw new Error(`autograd: ${name} is made again`);
       },

@@ -1,8 +1,9 @@
 import { at, get } from '@emloc/checked';
-import type { Tensor } from '@emloc/device';
+import type { BlockCopy, Tensor } from '@emloc/device';
 
 import { hasRows, rowsOf, type BlockBindings } from './bindings.js';
 import type { GradientPlan, RunAgain } from './gradient-plan.js';
+import { LaterCopies } from './later-copies.js';
 import type { ForwardContext, Operation, ResultDType } from './operations/operation.js';
 import type { Program } from './program.js';
 import { SavedBlock } from './saved-block.js';
@@ -86,6 +87,7 @@ class ForwardRun implements ForwardContext, Disposable {
   readonly #inputs: ReadonlySet<number>;
   #index = 0;
   #auxiliary: Tensor[] = [];
+  readonly #copies: LaterCopies;
   /** Outputs and results are the caller's. */
   #isDone = false;
   private readonly saved: SavedBlock | null;
@@ -100,6 +102,7 @@ class ForwardRun implements ForwardContext, Disposable {
   ) {
     this.saved = saved;
     this.#again = again;
+    this.#copies = new LaterCopies(bindings.device);
     this.#lastUse = lastUses(program, again);
     this.#inputs = new Set([...program.inputs.values()].map(({ id }) => id));
     for (const [stream, { id }] of program.inputs) this.#alive.set(id, get(streams, stream));
@@ -112,6 +115,7 @@ class ForwardRun implements ForwardContext, Disposable {
       this.#settleAuxiliary();
       for (const value of [...operation.inputs, ...operation.outputs]) this.#dropIfDead(value);
     }
+    this.#copies.launch();
     if (!this.#again) this.#takeOutputs();
     this.#isDone = true;
     return { outputs: this.#outputs, results: this.#results };
@@ -125,6 +129,7 @@ class ForwardRun implements ForwardContext, Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#copies.dispose();
     for (const tensor of this.#auxiliary) tensor.dispose();
     for (const [id, tensor] of this.#alive) if (!this.#inputs.has(id)) tensor.dispose();
     if (!this.#isDone)
@@ -202,6 +207,10 @@ class ForwardRun implements ForwardContext, Disposable {
     );
     this.#auxiliary.push(tensor);
     return tensor;
+  }
+
+  copyLater(copy: BlockCopy): void {
+    this.#copies.add(copy);
   }
 
   result(name: string, shape: readonly number[], dtype: ResultDType): Tensor {

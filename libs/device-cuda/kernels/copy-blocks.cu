@@ -11,7 +11,8 @@ struct Copies { Copy at[COPIES]; };
 
 template <typename S, typename T, int W> __device__ __forceinline__ void copy_unit(const Copy& c, int i) {
   const int row = i / c.columns, column = i % c.columns * W;
-  const Vector<S, W> x = load_vector<S, W>(static_cast<const S*>(c.x) + (i64)row * c.x_stride + column);
+  Vector<S, W> x = {};
+  if (c.scale != 0) x = load_vector<S, W>(static_cast<const S*>(c.x) + (i64)row * c.x_stride + column);
   Vector<T, W> y;
 #pragma unroll
   for (int j = 0; j < W; j += 1) store(&y.at[j], c.scale == 0 ? 0.0f : c.scale * to_float(x.at[j]));

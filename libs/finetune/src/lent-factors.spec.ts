@@ -4,7 +4,8 @@ import type { Block } from '@emloc/models';
 
 import type { DeviceAdapter } from './device-adapter.js';
 import { lendFactors } from './lent-factors.js';
-import type { PagedModel } from './paged-model.js';
+import type { PagedModel, PassContext } from './paged-model.js';
+import { BlockVisit } from './walk.js';
 
 const [rank, stored, inFeatures, outFeatures] = [2, 6, 5, 4];
 const place = stored - 3;
@@ -103,3 +104,23 @@ test('leaves alone what has no room, no adapter, no factors or no known rank', a
   ).toBeNull();
   expect(lendFactors({ model, adapter, block, tensors: new Map() }).at('exact')).toBeNull();
 });
+
+test.each([true, false])(
+  'lent factors stay lent for the next visit where it is %p that the weights stay',
+  async (isLasting) => {
+    const { model, adapter, block, tensors, read } = open({ small: 3 });
+    const before = await read('small.u');
+    const visit = () => new BlockVisit(model, {} as PassContext, block, { tensors, isLasting });
+    const [first, second] = [visit(), visit()];
+    first.lend(adapter);
+    const lent = await read('small.u');
+    const kept = first.keepLent();
+    first[Symbol.dispose]();
+    expect(kept !== null).toBe(isLasting);
+    expect(await read('small.u')).toEqual(isLasting ? lent : before);
+    second.lend(adapter, kept ?? undefined);
+    expect(await read('small.u')).toEqual(lent);
+    second[Symbol.dispose]();
+    expect(await read('small.u')).toEqual(before);
+  },
+);

@@ -16,6 +16,7 @@ import { lossBlock, type Batch, type Block } from '@emloc/models';
 import type { DeviceAdapter } from './device-adapter.js';
 import { DeviceBatch } from './device-batch.js';
 import type { MicroBatchDropout } from './dropout.js';
+import type { LentFactors } from './lent-factors.js';
 import { bytesOf, type PagedModel, type PassContext } from './paged-model.js';
 import { signatureOf } from './signature.js';
 import {
@@ -75,6 +76,8 @@ class MicroBatchRun {
   /** By block that is visited again: the streams that it read. */
   readonly #inputs = new Map<number, ReadonlyMap<string, Tensor>>();
   readonly #saved = new Map<number, SavedBlock>();
+  /** By block that is visited again and whose weights stay on the device. */
+  readonly #lent = new Map<number, LentFactors>();
   /** Of the streams, where the backward has come to. */
   readonly #gradients = new Map<string, Tensor>();
   #losses: Tensor | null = null;
@@ -124,6 +127,7 @@ class MicroBatchRun {
   }
 
   [Symbol.dispose](): void {
+    for (const lent of this.#lent.values()) lent.takeBack();
     for (const inputs of this.#inputs.values()) disposeAll(inputs);
     for (const saved of this.#saved.values()) saved.dispose();
     disposeAll(this.#gradients);
@@ -134,11 +138,19 @@ class MicroBatchRun {
   }
 
   #visit(block: Block, use: (visit: BlockVisit) => void): Promise<void> {
-    const { model, pass, adapter } = this.inputs;
+    const { model, pass } = this.inputs;
     return visitBlock({ model, pass, block }, (visit) => {
-      if (!this.#dropout) visit.lend(adapter);
+      if (!this.#dropout) this.#lend(visit);
       use(visit);
+      const lent = this.#inputs.has(block.index) ? visit.keepLent() : null;
+      if (lent) this.#lent.set(block.index, lent);
     });
+  }
+
+  #lend(visit: BlockVisit): void {
+    const { index } = visit.block;
+    visit.lend(this.inputs.adapter, this.#lent.get(index));
+    this.#lent.delete(index);
   }
 
   #forward(visit: BlockVisit): void {

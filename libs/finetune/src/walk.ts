@@ -18,6 +18,7 @@ import {
   type ModelLayout,
   type ModelLinear,
 } from '@emloc/models';
+import type { Lease } from '@emloc/weight-pager';
 
 import type { DeviceAdapter } from './device-adapter.js';
 import type { DeviceBatch } from './device-batch.js';
@@ -108,18 +109,29 @@ export class BlockVisit implements Disposable {
     private readonly model: PagedModel,
     private readonly pass: PassContext,
     readonly block: Block,
-    private readonly tensors: ReadonlyMap<string, Tensor>,
+    private readonly lease: Pick<Lease, 'tensors' | 'isLasting'>,
   ) {}
 
-  /** Lets the block's factors hold an adapter until the visit ends; see LentFactors. */
-  lend(adapter: DeviceAdapter): void {
-    const { model, block, tensors } = this;
-    this.#lent = { adapter, factors: lendFactors({ model, adapter, block, tensors }) };
+  /**
+   * Lets the block's factors hold an adapter until the visit ends; see LentFactors.
+   * @param factors those that hold it since an earlier visit
+   */
+  lend(adapter: DeviceAdapter, factors?: LentFactors): void {
+    const { model, block } = this;
+    const { tensors } = this.lease;
+    this.#lent = { adapter, factors: factors ?? lendFactors({ model, adapter, block, tensors }) };
+  }
+
+  /** The factors as they are lent, for the caller to take back; null where weights may leave. */
+  keepLent(): LentFactors | null {
+    const lent = this.lease.isLasting ? this.#lent : null;
+    if (lent) this.#lent = null;
+    return lent?.factors ?? null;
   }
 
   bind({ batch, adapter, dropout = null, ...binding }: Binding): BlockBindings {
     const lent = this.#lent?.adapter === adapter ? this.#lent?.factors : undefined;
-    return bindBlock(this.block, this.tensors, {
+    return bindBlock(this.block, this.lease.tensors, {
       device: this.model.device,
       layouts: batch.layouts,
       integers: batch.integers,
@@ -153,7 +165,7 @@ export async function visitBlock<T>(
   use: (visit: BlockVisit) => T | Promise<T>,
 ): Promise<T> {
   using lease = await model.pager.acquire(block.page);
-  using visit = new BlockVisit(model, pass, block, lease.tensors);
+  using visit = new BlockVisit(model, pass, block, lease);
   return await use(visit);
 }
 

@@ -36,6 +36,11 @@ export class LeasedTensors {
     this.tensors = this.#scratch.size === 0 ? held : new Map([...held, ...this.#scratch]);
   }
 
+  /** Whether all are held as kernels take them. */
+  get isWhole(): boolean {
+    return this.#scratch.size === 0;
+  }
+
   /** Launches what fills the scratch memory; once what is held has arrived. */
   fill(): void {
     for (const { name, storage: format } of this.spec.tensors)

@@ -34,3 +34,14 @@ test('nothing is passed where the schedule has other layers still to be loaded',
   for (const layer of [0, 1, 2]) await use(layer);
   expect(await leftovers()).toEqual(nothingLeft);
 });
+
+test.each([
+  [3, true],
+  [2, false],
+])('with %d places for three layers it is %p that leases last', async (slots, isLasting) => {
+  const { pager, leftovers } = openSmallPager(3, { slots });
+  const lease = await pager.acquire(0);
+  expect(lease.isLasting).toBe(isLasting);
+  lease.release();
+  expect(await leftovers()).toEqual(nothingLeft);
+});

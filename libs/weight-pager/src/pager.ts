@@ -21,6 +21,8 @@ export interface Lease extends Disposable {
    * layers may take.
    */
   readonly tensors: ReadonlyMap<string, Tensor>;
+  /** Whether the tensors stay where they are after `release`, until the pager closes. */
+  readonly isLasting: boolean;
   /** Launched kernels need not be done. Releasing twice is a no-op. */
   release(): void;
 }
@@ -136,7 +138,13 @@ class WeightPager implements Pager {
       release();
       throw error;
     }
-    return { tensors: leased.tensors, release, [Symbol.dispose]: release };
+    const { tensors, isWhole } = leased;
+    return {
+      tensors,
+      isLasting: isWhole && this.#holdsAll,
+      release,
+      [Symbol.dispose]: release,
+    };
   }
 
   pass(layers: readonly number[]): boolean {

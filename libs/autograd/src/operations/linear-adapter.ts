@@ -45,9 +45,8 @@ export function projectThroughFactors(
   kernels.gemm({ a: input, b: weights.v, transposeB: true, out: projected });
   if (!context.keepsAux) return projected.retain();
   const hidden = context.aux([context.rows(x), adapter.rank], 'compute', `${name}.loraHidden`);
-  kernels.copyBlocks({
-    copies: [{ x: projected, xColumn: weights.adapterAt, columns: adapter.rank, out: hidden }],
-  });
+  const { rank: columns } = adapter;
+  context.copyLater({ x: projected, xColumn: weights.adapterAt, columns, out: hidden });
   return projected.retain();
 }
 

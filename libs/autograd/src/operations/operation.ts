@@ -1,4 +1,4 @@
-import type { OuterProduct, Tensor } from '@emloc/device';
+import type { BlockCopy, OuterProduct, Tensor } from '@emloc/device';
 
 import type { BlockBindings } from '../bindings.js';
 import type { Value } from '../value.js';
@@ -70,6 +70,8 @@ export interface ForwardContext {
   readonly keepsAux: boolean;
   /** Allocates a side result that the backward gets as `aux`; freed at once where none are kept. */
   aux(shape: readonly number[], dtype: 'compute' | 'float32', label: string): Tensor;
+  /** Copies before the block has run, some together; `x` is kept until then. */
+  copyLater(copy: BlockCopy): void;
   /** Allocates a result of the whole block beside its streams, such as a loss. */
   result(name: string, shape: readonly number[], dtype: ResultDType): Tensor;
   /** Rows of a layout. */

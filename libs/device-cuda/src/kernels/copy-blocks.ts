@@ -10,7 +10,8 @@ import { addressOf, expectDType, rowsAndColumns, type CudaContext } from '../con
 /** COPIES and THREADS of copy-blocks.cu. */
 const copiesPerLaunch = 16;
 const threads = 256;
-const unitsPerThread = 4;
+/** Of one copy: more of them keep no card busier. */
+const maximumBlocks = 512;
 /**
  * Elements that a thread copies at once where everything is a multiple of them: eight floats take
  * two accesses of 16 bytes.
@@ -38,7 +39,7 @@ function launch(context: CudaContext, copies: readonly BlockCopy[]): void {
     else largest = Math.max(largest, pack(context, copy));
   }
   launcher.launch('copy-blocks', 'copy_blocks', {
-    grid: [Math.ceil(largest / threads / unitsPerThread), copies.length],
+    grid: [Math.min(maximumBlocks, Math.ceil(largest / threads)), copies.length],
     block: threads,
   });
 }
