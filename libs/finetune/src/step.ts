@@ -16,7 +16,7 @@ import { lossBlock, type Batch, type Block } from '@emloc/models';
 import type { DeviceAdapter } from './device-adapter.js';
 import { DeviceBatch } from './device-batch.js';
 import type { MicroBatchDropout } from './dropout.js';
-import { bytesOf, type PagedModel, type PassContext } from './paged-model.js';
+import { bytesOf, scalarTensor, type PagedModel, type PassContext } from './paged-model.js';
 import { signatureOf } from './signature.js';
 import {
   StreamState,
@@ -71,6 +71,8 @@ const plans = new WeakMap<Program, Map<string, GradientPlan>>();
 class MicroBatchRun {
   readonly #batch: DeviceBatch;
   readonly #state: StreamState;
+  /** float32 (1) */
+  readonly #gradientScale: Tensor;
   readonly #dropout: BatchDropout | null;
   /** By block that is visited again: the streams that it read. */
   readonly #inputs = new Map<number, ReadonlyMap<string, Tensor>>();
@@ -83,6 +85,7 @@ class MicroBatchRun {
     const { device, layout } = inputs.model;
     this.#batch = new DeviceBatch(device, inputs.batch);
     this.#state = new StreamState(layout, this.#batch.values);
+    this.#gradientScale = scalarTensor(device, inputs.gradientScale, 'batch.gradientScale');
     this.#dropout = inputs.dropout
       ? { ...inputs.dropout, key: this.#upload(inputs.dropout) }
       : null;
@@ -95,12 +98,16 @@ class MicroBatchRun {
   }
 
   async run(): Promise<LaunchedMicroBatch> {
-    const { model, path, batch, gradientScale, dropout } = this.inputs;
+    const { model, path, batch, dropout } = this.inputs;
     const { repeats = launchedAsItComes } = this.inputs;
     const { device, layout, pager } = model;
     return await repeats.run({
-      signature: [gradientScale, dropout?.probability ?? 0, signatureOf(batch.shape)].join(' '),
-      inputs: [...this.#batch.tensors, ...(this.#dropout ? [this.#dropout.key] : [])],
+      signature: [dropout?.probability ?? 0, signatureOf(batch.shape)].join(' '),
+      inputs: [
+        ...this.#batch.tensors,
+        this.#gradientScale,
+        ...(this.#dropout ? [this.#dropout.key] : []),
+      ],
       launch: () => this.#launch(),
       skip: () => pager.pass(trainingOrder(layout, path)),
       read: ([losses]) => ({
@@ -129,6 +136,7 @@ class MicroBatchRun {
     disposeAll(this.#gradients);
     this.#losses?.dispose();
     this.#state.dispose();
+    this.#gradientScale.dispose();
     this.#dropout?.key.dispose();
     this.#batch.dispose();
   }
@@ -197,7 +205,8 @@ class MicroBatchRun {
   }
 
   get #binding() {
-    const { adapter, gradientScale } = this.inputs;
+    const { adapter } = this.inputs;
+    const gradientScale = this.#gradientScale;
     return { batch: this.#batch, adapter, gradientScale, dropout: this.#dropout };
   }
 
