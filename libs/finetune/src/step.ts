@@ -73,6 +73,8 @@ class MicroBatchRun {
   readonly #state: StreamState;
   /** float32 (1) */
   readonly #gradientScale: Tensor;
+  /** What is uploaded beside the batch. */
+  readonly #uploaded: Tensor[] = [];
   readonly #dropout: BatchDropout | null;
   /** By block that is visited again: the streams that it read. */
   readonly #inputs = new Map<number, ReadonlyMap<string, Tensor>>();
@@ -85,10 +87,19 @@ class MicroBatchRun {
     const { device, layout } = inputs.model;
     this.#batch = new DeviceBatch(device, inputs.batch);
     this.#state = new StreamState(layout, this.#batch.values);
-    this.#gradientScale = scalarTensor(device, inputs.gradientScale, 'batch.gradientScale');
-    this.#dropout = inputs.dropout
-      ? { ...inputs.dropout, key: this.#upload(inputs.dropout) }
-      : null;
+    try {
+      const { gradientScale, dropout } = inputs;
+      this.#gradientScale = this.#own(scalarTensor(device, gradientScale, 'batch.gradientScale'));
+      this.#dropout = dropout ? { ...dropout, key: this.#own(this.#upload(dropout)) } : null;
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  #own(tensor: Tensor): Tensor {
+    this.#uploaded.push(tensor);
+    return tensor;
   }
 
   #upload({ key }: MicroBatchDropout): Tensor {
@@ -103,11 +114,7 @@ class MicroBatchRun {
     const { device, layout, pager } = model;
     return await repeats.run({
       signature: [dropout?.probability ?? 0, signatureOf(batch.shape)].join(' '),
-      inputs: [
-        ...this.#batch.tensors,
-        this.#gradientScale,
-        ...(this.#dropout ? [this.#dropout.key] : []),
-      ],
+      inputs: [...this.#batch.tensors, ...this.#uploaded],
       launch: () => this.#launch(),
       skip: () => pager.pass(trainingOrder(layout, path)),
       read: ([losses]) => ({
@@ -136,8 +143,7 @@ class MicroBatchRun {
     disposeAll(this.#gradients);
     this.#losses?.dispose();
     this.#state.dispose();
-    this.#gradientScale.dispose();
-    this.#dropout?.key.dispose();
+    for (const tensor of this.#uploaded.splice(0)) tensor.dispose();
     this.#batch.dispose();
   }
 
