@@ -118,8 +118,11 @@ export interface BlockBindings {
   readonly state?: (index: number) => StateCache;
   /** Whether a loss over tokens gives its logits, too: (M, vocabulary) in the compute dtype. */
   readonly wantsLogits?: boolean;
-  /** Factor of the loss whose gradient a training forward takes; null: no gradient is taken. */
-  readonly gradientScale: number | null;
+  /**
+   * float32 (1): factor of the loss whose gradient a training forward takes; null: no gradient is
+   * taken.
+   */
+  readonly gradientScale: Tensor | null;
   /**
    * Sees every linear layer's input (N, in) and its frozen weight's output without bias (N, out),
    * without owning them; not where adapters are part of factors.

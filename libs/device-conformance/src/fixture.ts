@@ -96,6 +96,11 @@ export class Fixture {
     );
   }
 
+  /** A float32 tensor of one element; of nothing none. */
+  scalar(value: number | undefined): Tensor | undefined {
+    return value === undefined ? undefined : this.tensor([value], [1], { dtype: 'float32' });
+  }
+
   /** A layout of packed sequences of these lengths. */
   sequences(lengths: readonly number[]): SequenceLayout {
     const offsets = lengths.reduce((sums, length) => [...sums, (sums.at(-1) ?? 0) + length], [0]);

@@ -82,6 +82,21 @@ export function assertIndices(
   }
 }
 
+/** As `assertIndices`, where −1 is no index. */
+export function assertTargets(
+  kernel: KernelName,
+  targets: Int32Array,
+  limit: number,
+  label: string,
+): void {
+  assertIndices(
+    kernel,
+    targets.map((target) => (target === -1 ? 0 : target)),
+    limit,
+    label,
+  );
+}
+
 /** @throws DeviceError DEVICE_SHAPE_MISMATCH unless the offsets grow from 0 to `rows` */
 export function assertSequences(
   kernel: KernelName,

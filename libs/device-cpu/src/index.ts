@@ -3,6 +3,7 @@ export { describeCpu } from './create-linear-algebra.js';
 export { cpuProfile } from './profile.js';
 export {
   assertIndices,
+  assertTargets,
   assertSequences,
   assertShape,
   assertSize,

@@ -1,5 +1,5 @@
 // Softmax cross-entropy of each row of V logits, one block a row: one pass for the running maximum, its index and the sum, one for
-// the gradient, which overwrites the logits. NaN in a row makes its loss NaN. The maximum is that of scaled logits; the cap, which keeps
+// the gradient, whose scale is on the device and which overwrites the logits. A row of target -1 counts nothing. NaN in a row makes its loss NaN. The maximum is that of scaled logits; the cap, which keeps
 // the order and may make different logits equal, comes after it.
 #include "prelude.cuh"
 
@@ -31,7 +31,7 @@ template <typename L> __device__ __forceinline__ Running join(Running a, Running
 
 template <typename T, int W, typename L>
 __device__ void cross_entropy(
-    T* logits, const int* targets, float* loss, int* prediction, int v, int with_gradient, float gradient_scale, L logit) {
+    T* logits, const int* targets, float* loss, int* prediction, int v, const float* gradient_scale, L logit) {
   __shared__ Running shared[32];
   T* row = logits + (i64)blockIdx.x * v;
   Running mine = {__int_as_float(0xff800000), 0, 0x7fffffff};
@@ -64,19 +64,20 @@ __device__ void cross_entropy(
   const int target = targets[blockIdx.x];
   const float largest = logit.capped(all.maximum);
   if (threadIdx.x == 0) {
-    loss[blockIdx.x] = logf(all.sum) + largest - logit.capped(logit.scaled(to_float(row[target])));
+    loss[blockIdx.x] = target < 0 ? 0 : logf(all.sum) + largest - logit.capped(logit.scaled(to_float(row[target])));
     prediction[blockIdx.x] = all.index == 0x7fffffff ? 0 : all.index;
   }
-  if (!with_gradient) return;
+  if (!gradient_scale) return;
   __syncthreads();
   const float inverse = 1.0f / all.sum;
+  const float factor = gradient_scale[0];
   for (int i = threadIdx.x * W; i < v; i += blockDim.x * W) {
     Vector<T, W> x = load_vector<T, W>(row + i);
 #pragma unroll
     for (int j = 0; j < W; j += 1) {
       const float y = logit.capped(logit.scaled(to_float(x.at[j])));
       const float p = expf(y - largest) * inverse;
-      store(&x.at[j], (p - (i + j == target ? 1.0f : 0.0f)) * gradient_scale * logit.slope(y));
+      store(&x.at[j], target < 0 ? 0 : (p - (i + j == target ? 1.0f : 0.0f)) * factor * logit.slope(y));
     }
     store_vector<T, W>(row + i, x);
   }
@@ -84,14 +85,14 @@ __device__ void cross_entropy(
 
 #define EACH(NAME, T, W) \
   extern "C" __global__ void cross_entropy_##NAME( \
-      T* logits, const int* targets, float* loss, int* prediction, int v, int with_gradient, float gradient_scale) { \
-    cross_entropy<T, W>(logits, targets, loss, prediction, v, with_gradient, gradient_scale, Plain()); \
+      T* logits, const int* targets, float* loss, int* prediction, int v, const float* gradient_scale) { \
+    cross_entropy<T, W>(logits, targets, loss, prediction, v, gradient_scale, Plain()); \
   } \
   extern "C" __global__ void cross_entropy_transformed_##NAME( \
-      T* logits, const int* targets, float* loss, int* prediction, int v, int with_gradient, float gradient_scale, float scale, \
+      T* logits, const int* targets, float* loss, int* prediction, int v, const float* gradient_scale, float scale, \
       float cap) { \
     const Transformed logit = {scale, cap}; \
-    cross_entropy<T, W>(logits, targets, loss, prediction, v, with_gradient, gradient_scale, logit); \
+    cross_entropy<T, W>(logits, targets, loss, prediction, v, gradient_scale, logit); \
   }
 EACH(float32_wide, float, 4)
 EACH(float32, float, 1)

@@ -1,13 +1,14 @@
 // The mean of squared differences of each row of d elements, times its weight (null: 1), one block a row, W elements an access (W
-// divides d). With a gradient the prediction becomes factor weight (prediction - target).
+// divides d). With a gradient, whose scale is on the device, the prediction becomes
+// 2 / d gradient_scale weight (prediction - target).
 #include "prelude.cuh"
 
 template <typename T, typename U, int W>
-__device__ void mse_loss(T* prediction, const U* target, const float* weights, float* loss, int d, int with_gradient, float factor) {
+__device__ void mse_loss(T* prediction, const U* target, const float* weights, float* loss, int d, const float* gradient_scale) {
   __shared__ float shared[32];
   const i64 base = (i64)blockIdx.x * d;
   const float weight = weights ? weights[blockIdx.x] : 1.0f;
-  const float scale = factor * weight;
+  const float scale = gradient_scale ? 2.0f * gradient_scale[0] / d * weight : 0;
   float sum = 0;
   for (int i = threadIdx.x * W; i < d; i += blockDim.x * W) {
     Vector<T, W> v = load_vector<T, W>(prediction + base + i);
@@ -18,7 +19,7 @@ __device__ void mse_loss(T* prediction, const U* target, const float* weights, f
       sum += difference * difference;
       store(&v.at[j], scale * difference);
     }
-    if (with_gradient) store_vector<T, W>(prediction + base + i, v);
+    if (gradient_scale) store_vector<T, W>(prediction + base + i, v);
   }
   sum = block_sum(sum, shared);
   if (threadIdx.x == 0) loss[blockIdx.x] = weight * (sum / d);
@@ -26,8 +27,8 @@ __device__ void mse_loss(T* prediction, const U* target, const float* weights, f
 
 #define EACH(NAME, T, U, W) \
   extern "C" __global__ void mse_loss_##NAME( \
-      T* prediction, const U* target, const float* weights, float* loss, int d, int with_gradient, float factor) { \
-    mse_loss<T, U, W>(prediction, target, weights, loss, d, with_gradient, factor); \
+      T* prediction, const U* target, const float* weights, float* loss, int d, const float* gradient_scale) { \
+    mse_loss<T, U, W>(prediction, target, weights, loss, d, gradient_scale); \
   }
 EACH(float32_float32_wide, float, float, 4)
 EACH(float32_float32, float, float, 1)

@@ -48,6 +48,9 @@ export const reserveSlackBytes = 2 ** 25;
  */
 export const defaultReserveBytes = 7 * 2 ** 27;
 
+/** Of an H200 beside a host that takes 16 to 30 µs a launch. */
+const launchOperations = 8e9;
+
 /** Memory behaviour of the CUDA device, for planning on any machine. */
 export function cudaProfile(options: CudaProfileOptions = {}): DeviceProfile {
   const {
@@ -67,6 +70,7 @@ export function cudaProfile(options: CudaProfileOptions = {}): DeviceProfile {
     factorizesFloat32: true,
     hasFastFloat64,
     overlapsCopies: true,
+    launchOperations,
     workspaceBytes: Object.freeze({
       attention: attentionScratchBytes,
       attentionBackward: attentionBackwardScratchBytes,

@@ -171,7 +171,7 @@ describe('null backend', () => {
     kernels.groupNorm({ x, groups: 4, weight: w, bias: w, epsilon: 0, sequences, out: y });
     kernels.gatherPatches({ x, ...patches, out: t([6, 72]) });
     kernels.scaleBy({ x, out: x, factor: 2 });
-    kernels.mseLoss({ prediction: x, target: y, loss: row, gradientScale: 1 });
+    kernels.mseLoss({ prediction: x, target: y, loss: row, gradientScale: t([1]) });
     const [scale, dScale] = [t([2, 8]), t([2, 8])];
     kernels.modulate({ x, scale, shift: dScale, sequences, out: y });
     kernels.modulateBackward({ dOut: y, x, scale, sequences, dX: x, dScale, dShift: null });
@@ -188,7 +188,7 @@ describe('null backend', () => {
       targets: ids,
       loss: row,
       prediction: ids,
-      gradientScale: 1,
+      gradientScale: t([1]),
     });
     kernels.add({ x, out: y });
     kernels.addBias({ bias: w, out: y });

@@ -268,12 +268,15 @@ describe('the device over TensorFlow.js', () => {
           dGate: wave([3, 32]),
         },
       ],
-      ['mseLoss', { prediction: wave([9, 31]), target: x, loss: wave([9]), gradientScale: 1 }],
+      [
+        'mseLoss',
+        { prediction: wave([9, 31]), target: x, loss: wave([9]), gradientScale: wave([1]) },
+      ],
       [
         'mseLoss',
         {
           ...{ prediction: wave([9, 31]), target: x, weights: wave([9], 2), loss: wave([9]) },
-          gradientScale: 1,
+          gradientScale: wave([1]),
         },
       ],
       ['attention', attention],
@@ -312,20 +315,20 @@ describe('the device over TensorFlow.js', () => {
         'crossEntropy',
         {
           logits: wave([5, 301]),
-          targets: ints([0, 1, 2, 3, 300]),
+          targets: ints([0, 1, -1, 3, 300]),
           loss: wave([5]),
           prediction: ints([0, 0, 0, 0, 0]),
-          gradientScale: 0.5,
+          gradientScale: wave([1]),
         },
       ],
       [
         'crossEntropy',
         {
           logits: wave([5, 301]),
-          targets: ints([0, 1, 2, 3, 300]),
+          targets: ints([0, 1, -1, 3, 300]),
           loss: wave([5]),
           prediction: ints([0, 0, 0, 0, 0]),
-          gradientScale: 0.5,
+          gradientScale: wave([1]),
           logitScale: 2,
           softCap: 30,
         },

@@ -155,7 +155,7 @@ function crossEntropyBytes({
   const extra = (capped + Number(logitScale !== 1)) * logits.size;
   const [rows, width] = [logits.dim(0), logits.dim(1)];
   const booleans = (1 + Number(hasGradient)) * rows * width;
-  const plain = (3 + 4 * Number(hasGradient)) * rows * width + 2 * width + 16 * rows;
+  const plain = (3 + 4 * Number(hasGradient)) * rows * width + 2 * width + 20 * rows;
   return bytes(plain + extra) + booleans;
 }
 

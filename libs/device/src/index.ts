@@ -61,6 +61,7 @@ export {
   type GatedDeltaRuleBackwardOptions,
   deltaChunkRows,
   deltaChunks,
+  mostDeltaChunks,
 } from './kernels/gated-delta-rule.js';
 export { assertPatches, type GatherPatchesOptions } from './kernels/gather-patches.js';
 export type { GatherRowsOptions } from './kernels/gather-rows.js';

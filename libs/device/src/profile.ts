@@ -28,4 +28,9 @@ export interface DeviceProfile {
   readonly hasFastFloat64?: boolean;
   /** Whether copies on their stream go on beside kernels. Default: no. */
   readonly overlapsCopies?: boolean;
+  /**
+   * Floating-point operations of products that it makes while the host launches one kernel.
+   * Default 0: kernels are not launched apart from the host.
+   */
+  readonly launchOperations?: number;
 }

@@ -115,7 +115,23 @@ test('recordings of many launches take turns', async () => {
   for (const signature of ['a', 'b'])
     for (let index = 0; index < 2; index += 1) await run(signature);
   expect(await run('b')).toEqual(['graph']);
+  expect(await run('a')).toEqual(['launch']);
   expect(await run('a')).toEqual([...recorded, 'dispose']);
+});
+
+test('a recording that had to go is made again only after more and more launches', async () => {
+  const { run } = setUp({ launches: 20_000 });
+  const plain: number[] = [];
+  for (let turn = 0; turn < 3; turn += 1) {
+    let launches = 0;
+    while (!(await run('a')).includes('begin')) launches += 1;
+    plain.push(launches);
+    // Another takes its room.
+    const other = `other ${turn}`;
+    await run(other);
+    expect(await run(other)).toEqual([...recorded, 'dispose']);
+  }
+  expect(plain).toEqual([1, 1, 3]);
 });
 
 test('work that fails ends its recording, and the error is the work’s', async () => {

@@ -49,7 +49,13 @@ export function repeatsOn({ recorder }: Pick<Device, 'recorder'>): Repeats {
 interface Known {
   work: RecordedWork | null;
   failures: number;
+  /** Times that it is launched before it is recorded: more, the more recordings had to go. */
+  patience: number;
+  /** Times that it was, since. */
+  launched: number;
 }
+
+const unseen: Readonly<Known> = { work: null, failures: 0, patience: 1, launched: 0 };
 
 class RecordedRepeats implements Repeats {
   /** By signature, the least recently used first. */
@@ -60,10 +66,12 @@ class RecordedRepeats implements Repeats {
   async run<T>(work: RepeatedWork<T>): Promise<T> {
     const { signature, inputs } = work;
     const known = this.#known.get(signature);
-    this.#remember(signature, known ?? { work: null, failures: 0 });
+    this.#remember(signature, known ?? { ...unseen });
     if (!known) return runOnce(work);
     if (known.work) return repeat(work, known, known.work);
-    if (known.failures >= mostFailures || !this.recorder.begin(inputs)) return runOnce(work);
+    known.launched += 1;
+    const isWorthIt = known.launched >= known.patience && known.failures < mostFailures;
+    if (!isWorthIt || !this.recorder.begin(inputs)) return runOnce(work);
     return this.#record(work, known);
   }
 
@@ -109,7 +117,7 @@ class RecordedRepeats implements Repeats {
       if (launches <= mostLaunches || known === newest) return;
       launches -= known.work?.launches ?? 0;
       known.work?.dispose();
-      known.work = null;
+      Object.assign(known, { work: null, launched: 0, patience: 2 * known.patience });
     }
   }
 }

@@ -8,7 +8,7 @@ export interface Grid {
 
 /**
  * Sequences packed one after another without padding: rows `offsets[i]` to `offsets[i + 1]` of
- * every activation belong to sequence i, so padding tokens never exist on a device.
+ * every activation belong to sequence i. Padding is a sequence of its own.
  */
 export interface SequenceLayout {
   /** Cumulative lengths on the host, first 0, last the number of rows N; length S + 1. */
@@ -17,8 +17,13 @@ export interface SequenceLayout {
   readonly deviceOffsets: Tensor;
   /** Position of every row in its sequence, int32 (N). */
   readonly positions: Tensor;
-  /** The longest sequence in rows. */
+  /** The longest sequence in rows, or more. */
   readonly maxLength: number;
+  /**
+   * Whether launches are to depend on nothing but the numbers of rows and sequences and
+   * `maxLength`, so that they serve other sequences as well. Default: no.
+   */
+  readonly isReplaceable?: boolean;
   /** The image that each sequence is, where rows are pixels. */
   readonly grids?: readonly Grid[];
 }

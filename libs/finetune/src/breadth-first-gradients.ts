@@ -16,7 +16,7 @@ import { DeviceBatch } from './device-batch.js';
 import { passBytes } from './evaluate.js';
 import { gradientVisits, type GradientVisit } from './gradient-visits.js';
 import { HostStreams } from './host-streams.js';
-import { PassContext, shapesOf, type PagedModel } from './paged-model.js';
+import { PassContext, scalarTensor, shapesOf, type PagedModel } from './paged-model.js';
 import {
   backwardPath,
   isReadAfter,
@@ -191,7 +191,8 @@ export class BreadthFirstGradients implements Disposable {
 
   async #back(visit: BlockVisit, visitor: GradientVisitor | null): Promise<void> {
     const { block } = visit;
-    const { gradientScale = 1 } = this.options.trained ?? {};
+    const { model, trained } = this.options;
+    using gradientScale = scalarTensor(model.device, trained?.gradientScale ?? 1, 'gradient scale');
     const plan = planGradients(block.program, {
       adapted: this.#adaptedIn(block),
       observed: this.#observedIn(block),

@@ -35,7 +35,8 @@ export class DeviceBatch {
         this.integers.set(stream, this.#integers(numbers, `batch.${stream}`));
       for (const [rows, offsets] of shape.layouts)
         this.layouts.set(rows, {
-          ...this.#layout(offsets, positions.get(rows)),
+          ...this.#layout(offsets, positions.get(rows) ?? positionsOf(offsets, shape)),
+          ...(shape.padded && { maxLength: shape.padded.longest, isReplaceable: true }),
           ...gridsOf(shape, rows),
         });
       const { computeDType } = device.profile;
@@ -94,7 +95,7 @@ export class DeviceBatch {
     return tensor;
   }
 
-  #layout(offsets: readonly number[], positions = positionsOf(offsets)): SequenceLayout {
+  #layout(offsets: readonly number[], positions: Int32Array): SequenceLayout {
     return {
       offsets,
       deviceOffsets: this.#integers(Int32Array.from(offsets), 'batch.offsets'),
@@ -125,10 +126,11 @@ function gridsOf({ layouts, grids }: BatchShape, rows: string): Pick<SequenceLay
   );
 }
 
-/** Rows counted from 0 in every sequence. */
-function positionsOf(offsets: readonly number[]): Int32Array {
+/** Rows counted from 0 in every sequence but one of padding, which no table need be as long as. */
+function positionsOf(offsets: readonly number[], { padded }: BatchShape): Int32Array {
   const positions = new Int32Array(offsets.at(-1) ?? 0);
-  for (let i = 1; i < offsets.length; i += 1) {
+  const end = offsets.length - (padded ? 1 : 0);
+  for (let i = 1; i < end; i += 1) {
     const start = at(offsets, i - 1);
     for (let row = start; row < at(offsets, i); row += 1) positions[row] = row - start;
   }

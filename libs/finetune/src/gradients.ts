@@ -3,6 +3,7 @@ import type { RowSource } from '@emloc/models';
 
 import type { DeviceAdapter } from './device-adapter.js';
 import { PassContext, type PagedModel } from './paged-model.js';
+import { roundedRows } from './rounding.js';
 import { runMicroBatch } from './step.js';
 import { backwardPath, trainingOrder } from './walk.js';
 
@@ -13,6 +14,8 @@ export interface GradientInputs {
   readonly source: RowSource;
   /** The rows of one batch. */
   readonly rows: readonly number[];
+  /** See `launchBoundTokens`. Default: nothing is rounded. */
+  readonly roundedTokens?: number;
   /** The last so many blocks before the loss keep their tensors. Default: none. */
   readonly keptBlocks?: number;
 }
@@ -26,7 +29,8 @@ export interface LossAndGradients {
 
 /** The loss of one batch and an adapter's gradients, as a training step takes them. */
 export async function gradientsOf(inputs: GradientInputs): Promise<LossAndGradients> {
-  const { model, adapter, source, rows, keptBlocks = 0 } = inputs;
+  const { model, adapter, rows, roundedTokens = 0, keptBlocks = 0 } = inputs;
+  const source = roundedRows(inputs.source, roundedTokens);
   const { device, layout, pager } = model;
   const shape = source.shape(rows);
   using pass = new PassContext(model, [shape]);

@@ -25,6 +25,7 @@ export {
   type CountedRow,
   type FrontStore,
 } from './front.js';
+export { coveringShape, launchBoundTokens, roundedShape } from './rounding.js';
 export { runChain } from './run-chain.js';
 export { BreadthFirstGradients } from './breadth-first-gradients.js';
 export { BreadthFirstPass } from './breadth-first.js';

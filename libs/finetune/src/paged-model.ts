@@ -107,3 +107,9 @@ export function shapesOf({ source, rows }: Batches): BatchShape[] {
 export function bytesOf(values: Float32Array | Int32Array): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }
+
+/** A float32 tensor of one element. */
+export function scalarTensor(device: Device, value: number, label: string): Tensor {
+  const source = { bytes: bytesOf(Float32Array.of(value)), dtype: 'float32' } as const;
+  return device.tensor(source, [1], 'float32', 'activations', label);
+}

@@ -17,7 +17,7 @@ import type { DeviceAdapter } from './device-adapter.js';
 import { DeviceBatch } from './device-batch.js';
 import type { MicroBatchDropout } from './dropout.js';
 import type { LentFactors } from './lent-factors.js';
-import { bytesOf, type PagedModel, type PassContext } from './paged-model.js';
+import { bytesOf, scalarTensor, type PagedModel, type PassContext } from './paged-model.js';
 import { signatureOf } from './signature.js';
 import {
   StreamState,
@@ -72,6 +72,10 @@ const plans = new WeakMap<Program, Map<string, GradientPlan>>();
 class MicroBatchRun {
   readonly #batch: DeviceBatch;
   readonly #state: StreamState;
+  /** float32 (1) */
+  readonly #gradientScale: Tensor;
+  /** What is uploaded beside the batch. */
+  readonly #uploaded: Tensor[] = [];
   readonly #dropout: BatchDropout | null;
   /** By block that is visited again: the streams that it read. */
   readonly #inputs = new Map<number, ReadonlyMap<string, Tensor>>();
@@ -86,9 +90,19 @@ class MicroBatchRun {
     const { device, layout } = inputs.model;
     this.#batch = new DeviceBatch(device, inputs.batch);
     this.#state = new StreamState(layout, this.#batch.values);
-    this.#dropout = inputs.dropout
-      ? { ...inputs.dropout, key: this.#upload(inputs.dropout) }
-      : null;
+    try {
+      const { gradientScale, dropout } = inputs;
+      this.#gradientScale = this.#own(scalarTensor(device, gradientScale, 'batch.gradientScale'));
+      this.#dropout = dropout ? { ...dropout, key: this.#own(this.#upload(dropout)) } : null;
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  #own(tensor: Tensor): Tensor {
+    this.#uploaded.push(tensor);
+    return tensor;
   }
 
   #upload({ key }: MicroBatchDropout): Tensor {
@@ -98,12 +112,12 @@ class MicroBatchRun {
   }
 
   async run(): Promise<LaunchedMicroBatch> {
-    const { model, path, batch, gradientScale, dropout } = this.inputs;
+    const { model, path, batch, dropout } = this.inputs;
     const { repeats = launchedAsItComes } = this.inputs;
     const { device, layout, pager } = model;
     return await repeats.run({
-      signature: [gradientScale, dropout?.probability ?? 0, signatureOf(batch.shape)].join(' '),
-      inputs: [...this.#batch.tensors, ...(this.#dropout ? [this.#dropout.key] : [])],
+      signature: [dropout?.probability ?? 0, signatureOf(batch.shape)].join(' '),
+      inputs: [...this.#batch.tensors, ...this.#uploaded],
       launch: () => this.#launch(),
       skip: () => pager.pass(trainingOrder(layout, path)),
       read: ([losses]) => ({
@@ -133,7 +147,7 @@ class MicroBatchRun {
     disposeAll(this.#gradients);
     this.#losses?.dispose();
     this.#state.dispose();
-    this.#dropout?.key.dispose();
+    for (const tensor of this.#uploaded.splice(0)) tensor.dispose();
     this.#batch.dispose();
   }
 
@@ -209,7 +223,8 @@ class MicroBatchRun {
   }
 
   get #binding() {
-    const { adapter, gradientScale } = this.inputs;
+    const { adapter } = this.inputs;
+    const gradientScale = this.#gradientScale;
     return { batch: this.#batch, adapter, gradientScale, dropout: this.#dropout };
   }
 

@@ -10,6 +10,7 @@ import type { LoraDropout } from './dropout.js';
 import { createOptimizer, type OptimizerConfig } from './optimizer/create-optimizer.js';
 import type { OptimizerRecord } from './optimizer/optimizer.js';
 import { PassContext, type PagedModel } from './paged-model.js';
+import { roundedRows } from './rounding.js';
 import { learningRateAt, type LearningRateSchedule } from './schedule.js';
 import {
   batchesOf,
@@ -53,6 +54,11 @@ export interface TrainOptions {
   readonly anchors?: AnchorOptions | null;
   /** The last so many blocks keep their saved tensors; see `MicroBatch`. */
   readonly keptBlocks: number;
+  /**
+   * Batches of texts of at most so many tokens are rounded up to few sizes, so that what is
+   * launched for them comes again; see `launchBoundTokens`. Default: none.
+   */
+  readonly roundedTokens?: number;
   /** On what the adapter sees; null or absent: none. */
   readonly dropout?: LoraDropout | null;
   /** A state of this run to go on from; null: from `adapter`. */
@@ -177,7 +183,8 @@ async function runSteps(
   };
   if (resume) await pause();
   scheduleRest();
-  const reader = new BatchReader(inputs.rows, microBatches(batches, progress.step));
+  const rounded = roundedRows(inputs.rows, inputs.roundedTokens ?? 0);
+  const reader = new BatchReader(rounded, microBatches(batches, progress.step));
   try {
     while (progress.step < batches.length && !inputs.isOver?.(progress.step)) {
       // A synchronous device settles every promise in microtasks: without this turn no signal or

@@ -89,7 +89,8 @@ export type BatchDropout = Omit<AdapterDropout, 'stream'>;
 export interface Binding {
   readonly batch: DeviceBatch;
   readonly adapter?: DeviceAdapter | null;
-  readonly gradientScale?: number | null;
+  /** float32 (1) */
+  readonly gradientScale?: Tensor | null;
   /** On what the adapter sees, which the block's factors must not hold then. Default: none. */
   readonly dropout?: BatchDropout | null;
   readonly onLinear?: (linear: string, x: Tensor, y: Tensor) => void;

@@ -9,6 +9,10 @@ import {
 } from '@emloc/device';
 import { createCpuBackend } from '@emloc/device-cpu';
 
+function integersIn({ handle, elementOffset, size }: Tensor): readonly number[] {
+  return [...new Int32Array(handle as ArrayBuffer, 4 * elementOffset, size)];
+}
+
 /** A place of memory, which several tensors have one after another. */
 interface Place {
   readonly memory: ArrayBuffer;
@@ -111,9 +115,13 @@ export class RecordingBackend {
     if (Array.isArray(value)) return value.map((item) => this.#withoutOwners(item, recording));
     if (typeof value !== 'object' || value === null) return value;
     const entries = Object.entries(value);
-    return Object.fromEntries(
+    const options = Object.fromEntries(
       entries.map(([key, item]) => [key, this.#withoutOwners(item, recording)]),
     );
+    const { deviceOffsets } = options;
+    if (!(deviceOffsets instanceof Tensor)) return options;
+    // The CPU's kernels look at the host's: here at what the device has when they are launched.
+    return Object.defineProperty(options, 'offsets', { get: () => integersIn(deviceOffsets) });
   }
 
   #interrupt(): void {

@@ -12,7 +12,7 @@ export interface ValueShape {
 
 /** The sizes of a batch, without what is in it: memory depends on nothing else. */
 export interface BatchShape {
-  /** By row layout: cumulative lengths of its sequences, first 0; there is no padding. */
+  /** By row layout: cumulative lengths of its sequences, first 0; no padding but `padded`. */
   readonly layouts: ReadonlyMap<string, readonly number[]>;
   /** By row layout whose rows are pixels: the image that each of its sequences is. */
   readonly grids?: ReadonlyMap<string, readonly Grid[]>;
@@ -22,6 +22,11 @@ export interface BatchShape {
   readonly values: ReadonlyMap<string, ValueShape>;
   /** By rotary table that the batch brings: its rows, and half the elements that rotate. */
   readonly ropes?: ReadonlyMap<string, ValueShape>;
+  /**
+   * Of a batch of texts whose last sequence is padding, in positions of 0: launches are made for
+   * this longest sequence, and otherwise depend on no sequence's length.
+   */
+  readonly padded?: { readonly longest: number };
   /** Σ of the weights of its losses: what the mean loss of a step is divided by. */
   readonly lossWeight: number;
   /** What throughput counts: tokens of a text. */

@@ -22,8 +22,8 @@ export interface BlockRunInputs {
   /** Streams of integers that the batch brings. */
   readonly integers: ReadonlyMap<string, Tensor>;
   readonly ropes: ReadonlyMap<string, RopeTable>;
-  /** Default: no gradient is taken. */
-  readonly gradientScale?: number | null;
+  /** float32 (1). Default: no gradient is taken. */
+  readonly gradientScale?: Tensor | null;
   /** The adapter on a linear of this block, by its name within the block. */
   readonly adapter?: (linear: string) => AdapterBinding | null;
   /**

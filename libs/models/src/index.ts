@@ -1,5 +1,6 @@
 export type { Batch, Batches, BatchShape, RowSource, ValueShape } from './batch.js';
 export { longestSequence } from './batch.js';
+export { paddedBatch, paddedShape, textSizeOf, type TextSize } from './padded-batch.js';
 export {
   adaptableModules,
   layoutFrom,

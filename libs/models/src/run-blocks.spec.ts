@@ -102,7 +102,7 @@ class ModelRun {
           return [name, { cos: this.#floats(cos, shape), sin: this.#floats(sin, shape) }];
         }),
       ),
-      gradientScale: 1,
+      gradientScale: this.#floats(Float32Array.of(1), [1]),
     };
   }
 

@@ -1,6 +1,6 @@
 /** One of our figures. */
 export interface GpuRow {
-  readonly name: 'train' | 'short' | 'paged' | 'factors' | 'generate' | 'sample';
+  readonly name: 'train' | 'short' | 'varied' | 'paged' | 'factors' | 'generate' | 'sample';
   /** Default: that of the name, at the default shape. */
   readonly title?: string;
   /** Pixels of an image's side; its rivals have the same. */
@@ -26,6 +26,7 @@ export interface TorchRow {
 const titles: Readonly<Record<GpuRow['name'], string>> = {
   train: 'LoRA on an emulator of ratio 0.4, 2 x 1024 tokens',
   short: 'LoRA on an emulator of ratio 0.4, a step of 16 tokens',
+  varied: 'LoRA on an emulator, 8 texts of varied lengths a step',
   paged: 'LoRA on the full model, its blocks paged',
   factors: 'from statistics to factors, a block',
   generate: 'greedy answers, tokens after the first',

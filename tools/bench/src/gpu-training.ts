@@ -1,7 +1,13 @@
 import type { LoraAdapter } from '@emloc/checkpoint';
 import { Device, MemoryBudget, type Backend, type DeviceProfile } from '@emloc/device';
 import { createNullBackend } from '@emloc/device-null';
-import { blocksBeforeLoss, defaultAdamw, initialAdapter, train } from '@emloc/finetune';
+import {
+  blocksBeforeLoss,
+  defaultAdamw,
+  initialAdapter,
+  launchBoundTokens,
+  train,
+} from '@emloc/finetune';
 import { textLimits, type ModelLayout, type RowSource } from '@emloc/models';
 import { consecutive, TextRows, TextTables } from '@emloc/tasks';
 import {
@@ -25,6 +31,12 @@ export interface TrainingTask {
   readonly budgetBytes: number;
   /** Those of a step. Default: random tokens. */
   readonly rows?: RowSource;
+  /** Of each step. Default: all rows at each. */
+  readonly batches?: readonly (readonly (readonly number[])[])[];
+  /** The steps that rehearsals make. Default: the first. */
+  readonly heaviest?: TrainingTask['batches'];
+  /** See TrainOptions. Default: what jobs round. */
+  readonly roundedTokens?: number;
 }
 
 /** How the budget is divided: what weights may take, and for how many blocks tensors are kept. */
@@ -113,7 +125,12 @@ function rehearse(
   memory: TrainingMemory,
 ): Promise<TrainingRun> {
   return runTraining(
-    { ...task, steps: 1, budgetBytes: Number.POSITIVE_INFINITY },
+    {
+      ...task,
+      batches: task.heaviest ?? task.batches,
+      steps: task.heaviest?.length ?? 1,
+      budgetBytes: Number.POSITIVE_INFINITY,
+    },
     createNullBackend(profile),
     { memory, reads: 'none' },
   );
@@ -143,6 +160,7 @@ export async function runTraining(
   const [seconds, losses]: [number[], number[]] = [[], []];
   const beside = budget.openPeakScope(['weights']);
   try {
+    const { layout, rankOf } = task;
     const step = consecutive(task.sequences, task.sequences);
     const { adapter } = await train({
       model: { device, layout: task.layout, pager, rankOf: task.rankOf },
@@ -152,7 +170,9 @@ export async function runTraining(
         0,
       ),
       rows: task.rows ?? randomRows(task),
-      batches: Array.from({ length: task.steps }, () => step),
+      batches: task.batches?.slice(0, task.steps) ?? Array.from({ length: task.steps }, () => step),
+      roundedTokens:
+        task.roundedTokens ?? launchBoundTokens({ layout, profile: device.profile, rankOf }),
       schedule: { kind: 'constant', learningRate: 1e-4, steps: task.steps, warmupRatio: 0 },
       optimizer: defaultAdamw,
       keptBlocks: memory.keptBlocks,

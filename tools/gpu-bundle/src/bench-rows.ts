@@ -80,6 +80,7 @@ export const benchElementwise: Group = async (device, operands, report) => {
   const logits = operands.random([1024, vocabulary]);
   const targets = operands.integers(Array.from({ length: 1024 }, (_, row) => row * 7));
   const [loss, prediction] = [operands.empty([1024], 'float32'), operands.empty([1024], 'int32')];
+  const gradientScale = operands.random([1], 'float32');
   const entropy = { logits, targets, loss, prediction };
   report(
     await measure(device, 'crossEntropy', { bytes: 2 * 1024 * vocabulary }, () =>
@@ -88,7 +89,7 @@ export const benchElementwise: Group = async (device, operands, report) => {
   );
   report(
     await measure(device, 'crossEntropy with gradient', { bytes: 6 * 1024 * vocabulary }, () =>
-      kernels.crossEntropy({ ...entropy, gradientScale: 1 }),
+      kernels.crossEntropy({ ...entropy, gradientScale }),
     ),
   );
 };

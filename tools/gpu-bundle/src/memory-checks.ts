@@ -3,6 +3,7 @@ import { Device, DeviceError, MemoryBudget, OutOfBudgetError, type Tensor } from
 import { createCudaBackend, defaultReserveBytes, type CudaBackend } from '@emloc/device-cuda';
 
 import { checkGraphs } from './graph-checks.js';
+import { checkRepeatedTraining } from './repeated-training-checks.js';
 
 const mebibyte = 2 ** 20;
 
@@ -17,6 +18,7 @@ export async function checkMemory(ordinal: number): Promise<readonly string[]> {
     ...(await checkLargeDownload(ordinal)),
     ...(await checkRepetition(ordinal)),
     ...(await checkGraphs(open(ordinal, 512 * mebibyte))),
+    ...(await checkRepeatedTraining((options) => createCudaBackend({ ordinal, ...options }))),
   ];
 }
 

@@ -35,12 +35,14 @@ export async function checkCrossEntropy(
   await lab.expectClose('loss', loss, losses, 1e-5);
   await lab.expectClose('prediction', prediction, best, 0);
   await lab.expectClose('logits untouched', logits.tensor, logits.values, 0);
+  const gradientScale = lab.empty([1], 'float32');
+  lab.device.kernels.fill({ out: gradientScale, value: 0.25 });
   lab.device.kernels.crossEntropy({
     logits: logits.tensor,
     targets: lab.integers(targets),
     loss,
     prediction,
-    gradientScale: 0.25,
+    gradientScale,
   });
   await lab.expectClose('dLogits', logits.tensor, gradient, tolerances[dtype]);
 }

@@ -102,6 +102,15 @@ const variants: Readonly<Record<string, AttentionShape>> = {
       ];
     }),
   ),
+  ...Object.fromEntries(
+    [6, 64, 128, 256, 512].map((headLength): [string, AttentionShape] => [
+      `sequences without rows, launched for longer ones, heads of ${headLength}`,
+      {
+        ...{ lengths: [5, 0, 70, 0], longest: 256, heads: 2, kvHeads: 1 },
+        ...{ headLength, scale: headLength ** -0.5 },
+      },
+    ]),
+  ),
   'heads of 136, narrower than the next width': {
     ...{ lengths: [40, 90], heads: 2, kvHeads: 1, headLength: 136, scale: 136 ** -0.5 },
   },
@@ -197,13 +206,13 @@ function optionsOf(
   layout: Layout,
 ) {
   const { query, key } = shapesOf(shape);
-  const { heads, kvHeads, scale, lengths, mask, softCap, sinks, relativeBias } = shape;
+  const { heads, kvHeads, scale, lengths, longest, mask, softCap, sinks, relativeBias } = shape;
   const table = relativeBias && [relativeBias.length / heads, heads];
   return {
     q: fixture.tensor(q, query, { layout }),
     k: fixture.tensor(k, key, { layout }),
     v: fixture.tensor(v, key, { layout }),
-    sequences: fixture.sequences(lengths),
+    sequences: { ...fixture.sequences(lengths), ...(longest && { maxLength: longest }) },
     heads,
     kvHeads,
     scale,

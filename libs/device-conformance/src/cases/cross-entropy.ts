@@ -1,3 +1,7 @@
+import assert from 'node:assert/strict';
+import { at } from '@emloc/checked';
+import type { Tensor } from '@emloc/device';
+
 import { group, type CaseDefinition } from '../case.js';
 import type { Fixture, Layout } from '../fixture.js';
 import { numericGradient } from '../gradient.js';
@@ -24,7 +28,7 @@ async function check(
     targets: fixture.tensor(targets, [rows], { dtype: 'int32', layout }),
     loss,
     prediction,
-    gradientScale,
+    gradientScale: fixture.scalar(gradientScale),
     ...settings,
   });
   const expected = crossEntropy(logits, targets, settings);
@@ -78,6 +82,68 @@ export const crossEntropyCases: readonly CaseDefinition[] = group('crossEntropy'
       loss,
       crossEntropy(Float64Array.of(0, 512, 1024, 0), [2], { softCap: 5 }).loss,
       'loss',
+    );
+  },
+  'counts nothing where the target is −1': async (fixture) => {
+    for (const [width, settings] of [
+      [37, {}],
+      [96, { softCap: 30, logitScale: 0.5 }],
+    ] as const)
+      for (const gradientScale of [undefined, 0.5]) {
+        const rows = 5;
+        const logits = fixture.values([rows, width], { scale: 2000 });
+        const targets = [3, -1, 0, -1, -1];
+        const tensor = fixture.tensor(logits, [rows, width]);
+        const loss = fixture.output([rows], 'float32');
+        const prediction = fixture.output([rows], 'int32');
+        fixture.device.kernels.crossEntropy({
+          logits: tensor,
+          targets: fixture.tensor(targets, [rows], { dtype: 'int32' }),
+          loss,
+          prediction,
+          gradientScale: fixture.scalar(gradientScale),
+          ...settings,
+        });
+        const expected = crossEntropy(logits, targets, settings);
+        await fixture.assertClose(loss, expected.loss, 'loss');
+        await fixture.assertEqual(prediction, expected.prediction, 'prediction');
+        if (gradientScale === undefined) {
+          await fixture.assertEqual(tensor, logits, 'logits');
+          continue;
+        }
+        const gradients = await fixture.read(tensor);
+        assert.ok(
+          gradients.every((value, i) =>
+            at(targets, Math.floor(i / width)) < 0 ? value === 0 : Number.isFinite(value),
+          ),
+          'rows that count nothing have gradients of zeros',
+        );
+        assert.ok(
+          gradients.some((value) => value !== 0),
+          'the others have gradients',
+        );
+      }
+  },
+  'reads the scale of the gradient from the device': async (fixture) => {
+    const scale = fixture.tensor([1], [1], { dtype: 'float32' });
+    fixture.device.kernels.fill({ out: scale, value: 0.5 });
+    const [logits, targets] = [fixture.values([2, 9]), [4, 0]];
+    const gradientOf = async (gradientScale: Tensor): Promise<Float64Array> => {
+      const tensor = fixture.tensor(logits, [2, 9]);
+      fixture.device.kernels.crossEntropy({
+        logits: tensor,
+        targets: fixture.tensor(targets, [2], { dtype: 'int32' }),
+        loss: fixture.output([2], 'float32'),
+        prediction: fixture.output([2], 'int32'),
+        gradientScale,
+      });
+      return fixture.read(tensor);
+    };
+    const whole = await gradientOf(fixture.tensor([1], [1], { dtype: 'float32' }));
+    assert.ok(whole.some((value) => value !== 0));
+    assert.deepEqual(
+      await gradientOf(scale),
+      whole.map((value) => value / 2),
     );
   },
   'predicts the smallest index of equal logits': async (fixture) => {

@@ -1,5 +1,11 @@
+import assert from 'node:assert/strict';
 import { at } from '@emloc/checked';
-import type { GatedDeltaRuleOptions, Tensor } from '@emloc/device';
+import {
+  deltaChunks,
+  type GatedDeltaRuleOptions,
+  type SequenceLayout,
+  type Tensor,
+} from '@emloc/device';
 
 import { group, type CaseDefinition } from '../case.js';
 import type { Fixture, Layout } from '../fixture.js';
@@ -286,11 +292,37 @@ function byVariant(
   );
 }
 
+/** What is launched for any sequences of as many rows gives these the same bits. */
+async function checkReplaceable(fixture: Fixture, keys: number): Promise<void> {
+  const rule = draw(fixture, { lengths: [3, 66, 5, 0], group: 2, keys, values: keys });
+  const { valueShape, states: shape } = sizesOf(rule);
+  const [, ...state] = shape;
+  const dOut = fixture.tensor(fixture.values(valueShape), valueShape);
+  const { kernels } = fixture.device;
+  const bytesWith = async (change: Partial<SequenceLayout>): Promise<readonly Uint8Array[]> => {
+    const operands = upload(fixture, rule);
+    const sequences = { ...operands.sequences, ...change };
+    const out = fixture.output(valueShape);
+    const states = fixture.output([deltaChunks(sequences), ...state], 'float32');
+    const gradients = outputs(fixture, rule);
+    kernels.gatedDeltaRule({ ...operands, sequences, out, states });
+    kernels.gatedDeltaRuleBackward({ ...operands, sequences, states, dOut, ...gradients });
+    const results = [out, ...gradientNames.map((name) => gradients[name])];
+    return await Promise.all(results.map((tensor) => fixture.bytes(tensor)));
+  };
+  const exact = await bytesWith({});
+  assert.ok(exact.every((bytes) => bytes.some((byte) => byte !== 0)));
+  assert.deepEqual(await bytesWith({ isReplaceable: true, maxLength: 128 }), exact);
+}
+
 export const gatedDeltaRuleCases: readonly CaseDefinition[] = [
   ...group('gatedDeltaRule', {
     ...byVariant(checkForward),
     'goes on row by row from a state, in place': checkDecoding,
     'gives packed sequences what each has alone, bit for bit': checkPacking,
+    'gives replaceable sequences what others have, bit for bit': async (fixture) => {
+      for (const keys of [4, 64, 128]) await checkReplaceable(fixture, keys);
+    },
   }),
   ...group('gatedDeltaRuleBackward', {
     ...byVariant(checkBackward),

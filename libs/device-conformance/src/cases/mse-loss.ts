@@ -27,7 +27,7 @@ async function check(fixture: Fixture, variant: Variant): Promise<void> {
     target: fixture.tensor(target, shape, { dtype: targetDType, layout }),
     weights: weights && fixture.tensor(weights, [rows], { dtype: 'float32', layout }),
     loss,
-    gradientScale,
+    gradientScale: fixture.scalar(gradientScale),
   });
   await fixture.assertClose(loss, mseLoss(prediction, target, width, weights), 'loss');
   if (gradientScale === undefined) return fixture.assertEqual(tensor, prediction, 'prediction');

@@ -21,4 +21,13 @@ export const scatterRowsCases: readonly CaseDefinition[] = group('scatterRows', 
   'writes the rows that are named and leaves the others': (fixture) =>
     checkScatter(fixture, 'whole'),
   'reads row views': (fixture) => checkScatter(fixture, 'rows'),
+  'takes a row twice where the values are equal': async (fixture) => {
+    const out = fixture.tensor([9, 9, 9], [3, 1]);
+    fixture.device.kernels.scatterRows({
+      x: fixture.tensor([5, 0, 0], [3, 1]),
+      rows: fixture.tensor([0, 2, 2], [3], { dtype: 'int32' }),
+      out,
+    });
+    await fixture.assertEqual(out, [5, 9, 0], 'out');
+  },
 });

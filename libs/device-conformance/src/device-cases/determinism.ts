@@ -185,7 +185,7 @@ export const determinismCases: readonly CaseDefinition[] = group('determinism', 
         targets: fixture.tensor(targets, [70], { dtype: 'int32' }),
         loss,
         prediction,
-        gradientScale: 1,
+        gradientScale: fixture.scalar(1),
       });
       fixture.device.kernels.squaredNorms({ tensors: [logits], out: norm });
       return [logits, loss, prediction, norm, sums];
@@ -217,7 +217,8 @@ export const determinismCases: readonly CaseDefinition[] = group('determinism', 
       const common = { dOut: gradient, x: values, sequences, dX };
       kernels.modulateBackward({ ...common, scale: factors, dScale, dShift });
       kernels.gatedAddBackward({ ...common, gate: factors, accumulate: true, dGate });
-      kernels.mseLoss({ prediction: gradient, target: values, loss, gradientScale: 1 });
+      const gradientScale = fixture.scalar(1);
+      kernels.mseLoss({ prediction: gradient, target: values, loss, gradientScale });
       return [out, mean, inverseStd, dX, dScale, dShift, dGate, gradient, loss];
     });
   },

@@ -90,10 +90,10 @@ const launches: Launch = {
   }),
   crossEntropy: (fixture) => ({
     logits: fixture.tensor(fixture.values([3, 1001]), [3, 1001]),
-    targets: fixture.tensor([0, 5, 1000], [3], { dtype: 'int32' }),
+    targets: fixture.tensor([0, -1, 1000], [3], { dtype: 'int32' }),
     loss: fixture.output([3], 'float32'),
     prediction: fixture.output([3], 'int32'),
-    gradientScale: 1,
+    gradientScale: fixture.scalar(1),
     softCap: 30,
   }),
   outerProducts: (fixture) => ({

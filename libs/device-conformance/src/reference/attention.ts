@@ -3,6 +3,8 @@ import type { AttentionMask } from '@emloc/device';
 
 export interface AttentionShape {
   readonly lengths: readonly number[];
+  /** The longest sequence that launches are made for. Default: that of the lengths. */
+  readonly longest?: number;
   readonly heads: number;
   readonly kvHeads: number;
   readonly headLength: number;

@@ -5,7 +5,7 @@ export interface CrossEntropySettings {
 
 /**
  * −log softmax[target] of every row, its logits scaled and capped, and the smallest index of its
- * largest scaled logit.
+ * largest scaled logit. A target of −1: a loss of 0.
  */
 export function crossEntropy(
   logits: Float64Array,
@@ -20,6 +20,7 @@ export function crossEntropy(
       softCap === undefined ? scaled : scaled.map((value) => softCap * Math.tanh(value / softCap));
     const largest = largestOf(values);
     const sum = values.reduce((total, value) => total + Math.exp(value - largest), 0);
+    if (target < 0) return { loss: 0, prediction };
     return { loss: Math.log(sum) + largest - (values[target] as number), prediction };
   });
   return {

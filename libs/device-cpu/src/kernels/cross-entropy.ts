@@ -1,6 +1,6 @@
 import type { CrossEntropyOptions } from '@emloc/device';
 
-import { assertIndices, assertShape, matrix } from '../checks.js';
+import { assertShape, assertTargets, matrix } from '../checks.js';
 import type { CpuContext } from '../context.js';
 import { float32, int32 } from '../memory.js';
 
@@ -12,17 +12,18 @@ export function crossEntropy({ scratch, wasm }: CpuContext, options: CrossEntrop
   const { logits, targets, loss, prediction, gradientScale, logitScale = 1, softCap } = options;
   const [rows, width] = matrix('crossEntropy', logits);
   for (const tensor of [targets, loss, prediction]) assertShape('crossEntropy', tensor, [rows]);
+  if (gradientScale) assertShape('crossEntropy', gradientScale, [1]);
+  const scale = gradientScale ? (float32(gradientScale)[0] as number) : null;
   const [values, goals, losses, predictions] = [
     float32(logits),
     int32(targets),
     float32(loss),
     int32(prediction),
   ];
-  assertIndices('crossEntropy', goals, width, targets.label);
+  assertTargets('crossEntropy', goals, width, targets.label);
   const address = scratch.take(width * 4);
   const row = scratch.float32(address, width);
-  const cappedAddress =
-    softCap === undefined || gradientScale === undefined ? null : scratch.take(width * 4);
+  const cappedAddress = softCap === undefined || scale === null ? null : scratch.take(width * 4);
   for (let i = 0; i < rows; i += 1) {
     const start = i * width;
     const goal = goals[i] as number;
@@ -31,6 +32,11 @@ export function crossEntropy({ scratch, wasm }: CpuContext, options: CrossEntrop
     let largest = wasm.maxRow(address, width);
     const predicted = wasm.indexOf(address, width, largest);
     predictions[i] = predicted;
+    if (goal < 0) {
+      losses[i] = 0;
+      if (scale !== null) values.fill(0, start, start + width);
+      continue;
+    }
     if (softCap !== undefined) {
       wasm.capRow(address, width, softCap);
       largest = row[predicted] as number;
@@ -39,9 +45,9 @@ export function crossEntropy({ scratch, wasm }: CpuContext, options: CrossEntrop
     const goalLogit = row[goal] as number;
     const sum = wasm.expRow(address, width, largest);
     losses[i] = Math.log(sum) + largest - goalLogit;
-    if (gradientScale === undefined) continue;
-    wasm.scaleRow(address, width, gradientScale / sum);
-    row[goal] = (row[goal] as number) - gradientScale;
+    if (scale === null) continue;
+    wasm.scaleRow(address, width, scale / sum);
+    row[goal] = (row[goal] as number) - scale;
     if (softCap !== undefined && cappedAddress !== null)
       wasm.capSlopes(address, cappedAddress, width, logitScale, softCap);
     else if (logitScale !== 1) wasm.scaleRow(address, width, logitScale);

@@ -1,4 +1,4 @@
-import type { GatedDeltaRuleBackwardOptions, Tensor } from '@emloc/device';
+import { deltaChunks, type GatedDeltaRuleBackwardOptions, type Tensor } from '@emloc/device';
 
 import { assertShape } from '../checks.js';
 import type { CpuContext } from '../context.js';
@@ -112,7 +112,7 @@ function open(context: CpuContext, options: GatedDeltaRuleBackwardOptions, sizes
     arrays: Object.fromEntries(
       [...names, ...gradientNames].map((name) => [name, float32(options[name])]),
     ) as Record<Name, Float32Array>,
-    states: kept(states, chunksOf(sequences).flat().length),
+    states: kept(states, deltaChunks(sequences)),
     final: dFinalState ? kept(dFinalState, count) : null,
     initial: dInitialState ? kept(dInitialState, count) : null,
   };

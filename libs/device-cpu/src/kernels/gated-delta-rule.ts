@@ -1,4 +1,4 @@
-import type { GatedDeltaRuleOptions, Tensor } from '@emloc/device';
+import { deltaChunks, type GatedDeltaRuleOptions, type Tensor } from '@emloc/device';
 
 import { assertShape } from '../checks.js';
 import type { CpuContext } from '../context.js';
@@ -76,7 +76,6 @@ function open(context: CpuContext, options: GatedDeltaRuleOptions, sizes: RuleSi
   const { keys, values, valueHeads } = sizes;
   const state = [valueHeads, keys, values];
   assertShape('gatedDeltaRule', out, v.shape);
-  const chunks = chunksOf(sequences).flat().length;
   const kept = (tensor: Tensor | null | undefined, count: number): Float32Array | null => {
     if (!tensor) return null;
     assertShape('gatedDeltaRule', tensor, [count, ...state]);
@@ -88,7 +87,7 @@ function open(context: CpuContext, options: GatedDeltaRuleOptions, sizes: RuleSi
   };
   const count = sequences.offsets.length - 1;
   return {
-    ...{ bound: bind(context.linearAlgebra), sizes, arrays, states: kept(states, chunks) },
+    ...{ bound: bind(context.linearAlgebra), sizes, arrays, states: kept(states, deltaChunks(sequences)) },
     ...{ initial: kept(initialState, count), final: kept(finalState, count) },
     state: takeRows(context, keys, values),
     between: takeRows(context, tile, tile),

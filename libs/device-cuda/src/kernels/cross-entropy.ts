@@ -17,6 +17,10 @@ export function crossEntropy(context: CudaContext, options: CrossEntropyOptions)
   const dtype = expectDType('crossEntropy', ['float32', 'bfloat16'] as const, logits);
   expectDType('crossEntropy', ['int32'], targets, prediction);
   expectDType('crossEntropy', ['float32'], loss);
+  if (gradientScale) {
+    expectShape('crossEntropy', gradientScale, [1]);
+    expectDType('crossEntropy', ['float32'], gradientScale);
+  }
   const address = addressOf(context, logits);
   const width = isWide(columns, wideCount(dtype), address) ? wideCount(dtype) : 1;
   const isPlain = logitScale === 1 && softCap === undefined;
@@ -28,8 +32,7 @@ export function crossEntropy(context: CudaContext, options: CrossEntropyOptions)
     .pointer(addressOf(context, loss))
     .pointer(addressOf(context, prediction))
     .int32(columns)
-    .int32(gradientScale === undefined ? 0 : 1)
-    .float32(gradientScale ?? 0);
+    .pointer(gradientScale ? addressOf(context, gradientScale) : 0);
   // A cap of 0 is none.
   if (!isPlain) launcher.float32(logitScale).float32(softCap ?? 0);
   const name = isPlain ? 'cross_entropy' : 'cross_entropy_transformed';

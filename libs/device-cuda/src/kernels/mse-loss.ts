@@ -21,6 +21,10 @@ export function mseLoss(
   const targetDType = expectDType('mseLoss', ['float32', dtype] as const, target);
   expectDType('mseLoss', ['float32'], loss, ...(weights ? [weights] : []));
   if (weights) expectShape('mseLoss', weights, [rows]);
+  if (gradientScale) {
+    expectShape('mseLoss', gradientScale, [1]);
+    expectDType('mseLoss', ['float32'], gradientScale);
+  }
   const [values, goals] = [addressOf(context, prediction), addressOf(context, target)];
   // The wider of the two dtypes says how many elements 16 bytes hold.
   const together = wideCount(targetDType);
@@ -32,8 +36,7 @@ export function mseLoss(
     .pointer(weights ? addressOf(context, weights) : 0)
     .pointer(addressOf(context, loss))
     .int32(columns)
-    .int32(gradientScale === undefined ? 0 : 1)
-    .float32((2 * (gradientScale ?? 0)) / columns)
+    .pointer(gradientScale ? addressOf(context, gradientScale) : 0)
     .launch('mse-loss', `mse_loss_${dtype}_${targetDType}${canBeWide ? '_wide' : ''}`, {
       grid: [rows],
       block: blockFor(columns, canBeWide ? together : 1),

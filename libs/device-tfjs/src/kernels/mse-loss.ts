@@ -11,12 +11,13 @@ export function mseLoss(
   assertShape('mseLoss', target, prediction.shape);
   assertShape('mseLoss', loss, [rows]);
   if (weights) assertShape('mseLoss', weights, [rows]);
+  if (gradientScale) assertShape('mseLoss', gradientScale, [1]);
   if (prediction.size === 0) return;
   const difference = tf.sub(memory.float32(prediction), memory.float32(target));
   const means = tf.mean(tf.square(difference), 1);
   memory.write(loss, weights ? tf.mul(means, memory.float32(weights)) : means);
-  if (gradientScale === undefined) return;
-  const factor = (2 * gradientScale) / width;
+  if (!gradientScale) return;
+  const factor = tf.mul(memory.float32(gradientScale), 2 / width);
   memory.write(
     prediction,
     tf.mul(

@@ -10,16 +10,18 @@ import { streaming } from '../work.js';
 export interface CrossEntropyOptions {
   /**
    * (N, V). Overwritten by dLogits = (softmax − onehot) · dl/dlogits · gradientScale when
-   * `gradientScale` is given.
+   * `gradientScale` is given; of zeros in a row of finite logits whose
+   * target is −1.
    */
   readonly logits: Tensor;
-  /** int32 (N) */
+  /** int32 (N); −1: the row counts nothing. */
   readonly targets: Tensor;
-  /** float32 (N): −log softmax[target] */
+  /** float32 (N): −log softmax[target], 0 where the target is −1 */
   readonly loss: Tensor;
   /** int32 (N): the smallest index of the largest of logitScale · logits. */
   readonly prediction: Tensor;
-  readonly gradientScale?: number;
+  /** float32 (1), read when the kernel runs */
+  readonly gradientScale?: Tensor | undefined;
   /** Default 1; a product in float32. */
   readonly logitScale?: number;
   /** Default: no cap. */
@@ -32,7 +34,8 @@ export const crossEntropy: LaunchedKernel<CrossEntropyOptions> = {
     assertShape('crossEntropy', targets, [rows]);
     assertShape('crossEntropy', loss, [rows]);
     assertShape('crossEntropy', prediction, [rows]);
-    const written = gradientScale === undefined ? [] : [logits];
+    if (gradientScale) assertShape('crossEntropy', gradientScale, [1]);
+    const written = gradientScale ? [gradientScale, logits] : [];
     return streaming(logits, 5, [logits, targets, loss, prediction, ...written]);
   },
   probe: {

@@ -121,9 +121,15 @@ export const gatedDeltaRuleBackward: LaunchedKernel<GatedDeltaRuleBackwardOption
   },
 };
 
-/** Chunks of all sequences. */
-export function deltaChunks({ offsets }: SequenceLayout): number {
-  return chunkLengths(offsets).length;
+/** Chunks of all sequences; of replaceable ones as many as there may be. */
+export function deltaChunks({ offsets, isReplaceable = false }: SequenceLayout): number {
+  return isReplaceable ? mostDeltaChunks(offsets) : chunkLengths(offsets).length;
+}
+
+/** Chunks that as many sequences of as many rows in all may have. */
+export function mostDeltaChunks(offsets: readonly number[]): number {
+  const sequences = offsets.length - 1;
+  return Math.floor(((offsets.at(-1) ?? 0) + (deltaChunkRows - 1) * sequences) / deltaChunkRows);
 }
 
 /** Rows of every chunk. */
@@ -167,7 +173,7 @@ function check(
   const lengths = chunkLengths(sequences.offsets);
   const pairs = lengths.reduce((sum, length) => sum + (length * (length + 1)) / 2, 0);
   const state = [valueHeads, keys, values] as const;
-  return { sequences: count, chunks: lengths.length, pairs, rows, state };
+  return { sequences: count, chunks: deltaChunks(sequences), pairs, rows, state };
 }
 
 /** Products by kind: of rows with a state, and of pairs of rows over keys or values. */

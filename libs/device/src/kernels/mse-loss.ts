@@ -19,7 +19,8 @@ export interface MseLossOptions {
   readonly weights?: Tensor | undefined;
   /** float32 (N): weight · the mean over the columns */
   readonly loss: Tensor;
-  readonly gradientScale?: number;
+  /** float32 (1), read when the kernel runs */
+  readonly gradientScale?: Tensor | undefined;
 }
 
 export const mseLoss: LaunchedKernel<MseLossOptions> = {
@@ -29,7 +30,8 @@ export const mseLoss: LaunchedKernel<MseLossOptions> = {
     assertShape('mseLoss', loss, [rows]);
     const weighing = weights ? [weights] : [];
     for (const tensor of weighing) assertShape('mseLoss', tensor, [rows]);
-    const written = gradientScale === undefined ? [] : [prediction];
+    if (gradientScale) assertShape('mseLoss', gradientScale, [1]);
+    const written = gradientScale ? [gradientScale, prediction] : [];
     return streaming(prediction, 3, [prediction, target, ...weighing, loss, ...written]);
   },
 };

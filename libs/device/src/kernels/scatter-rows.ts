@@ -3,7 +3,10 @@ import type { LaunchedKernel } from '../kernel.js';
 import type { Tensor } from '../tensor.js';
 import { streaming } from '../work.js';
 
-/** out[rows[i]] = x[i]; the other rows stay. `rows` are distinct. */
+/**
+ * out[rows[i]] = x[i]; the other rows stay. A row may be named more than once where all that is
+ * written to it is equal.
+ */
 export interface ScatterRowsOptions {
   readonly x: Tensor;
   readonly rows: Tensor;

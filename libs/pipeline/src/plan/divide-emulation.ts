@@ -47,7 +47,7 @@ export async function divideEmulation({
   profile,
   budgetBytes,
 }: PlanInputs): Promise<EmulationDivision> {
-  const needs = await emulationNeeds(heaviestJob(job), profile);
+  const needs = await emulationNeeds(heaviestJob(job, profile), profile);
   const leastCalibrateBytes = Math.max(
     needs.besideWeightBytes + needs.leastWeightBytes,
     needs.frontBytes,

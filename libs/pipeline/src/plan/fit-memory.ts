@@ -54,7 +54,7 @@ interface PhaseNeeds {
 /** The smallest budget that every stage of a job can work in. */
 export async function leastBudgetBytes(job: Job, profile: DeviceProfile): Promise<number> {
   const leastOf = leastOfJob(job);
-  return leastOf(tightestOf(await phaseNeeds(heaviestJob(job), profile), leastOf));
+  return leastOf(tightestOf(await phaseNeeds(heaviestJob(job, profile), profile), leastOf));
 }
 
 /**
@@ -68,7 +68,7 @@ export async function fitMemory({
   budgetBytes,
   signal,
 }: PlanInputs): Promise<MemoryFit> {
-  const heaviest = heaviestJob(job);
+  const heaviest = heaviestJob(job, profile);
   const needs = await phaseNeeds(heaviest, profile, signal);
   const leastOf = leastOfJob(job);
   const tightest = tightestOf(needs, leastOf);
@@ -119,7 +119,7 @@ export function doesNotFit(
 
 /** The least budget of a job in which all weights of every phase stay on the device. */
 export async function residentBytes(job: Job, profile: DeviceProfile): Promise<number> {
-  const needs = await phaseNeeds(heaviestJob(job), profile);
+  const needs = await phaseNeeds(heaviestJob(job, profile), profile);
   return Math.max(...needs.map(residentIn));
 }
 

@@ -16,6 +16,7 @@ import { anchoredHostBytes, openAnchorPager, openModelPager } from '../job/envir
 import type { JobRun } from '../job/job-run.js';
 import type { TrainingPlan } from '../job/job.js';
 import type { StageName } from '../job/observer.js';
+import { roundedTokens } from '../job/rounded-tokens.js';
 import type { TunedOutcome } from '../job/stage-outcomes.js';
 import { isHeldOriginal, trainedOriginal } from '../job/storage.js';
 import type { TrainingCourse } from '../job/training-course.js';
@@ -242,6 +243,8 @@ class TrainStage {
       optimizer: { ...optimizer, weightDecay, maxGradientNorm },
       anchors: original && { original: { ...this.model, pager: original }, isAnchor },
       keptBlocks: environment.memory[stage].keptBlocks,
+      // Of the finest level at all of them: planning looks at no other.
+      roundedTokens: roundedTokens(job, last(levels).emulated, environment.device.profile),
       dropout: loraDropout > 0 ? { probability: loraDropout, seed, run: stage } : null,
       resume: progress?.state ?? null,
       checkpoint: {
