@@ -107,6 +107,9 @@ describe('a job whose batches are rounded', () => {
       expect(Math.abs(onOriginal - tokens)).toBeLessThanOrEqual(1);
       const { report } = await run(`of ${tokens}`, { vramBytes: neededBytes }, { target });
       expect(report.peakDeviceBytes).toBeLessThanOrEqual(neededBytes);
+      // So many that not each of their batches is looked at.
+      const many = await planned(target, { steps: 5000 });
+      expect(many.neededBytes).toBeGreaterThanOrEqual(neededBytes);
     }
   });
 });

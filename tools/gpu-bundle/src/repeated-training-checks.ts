@@ -92,7 +92,7 @@ async function trainTexts(backend: Backend, layout: ModelLayout, steps: number):
   }
 }
 
-export function randomTexts(layout: ModelLayout, count: number): TextRows {
+function randomTexts(layout: ModelLayout, count: number): TextRows {
   const random = createRandom(17);
   const { vocabularySize } = textLimits(layout);
   return new TextRows(
