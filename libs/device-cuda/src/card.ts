@@ -23,6 +23,26 @@ export function hasFastFloat64({
   return [80, 90, 100].includes(computeCapability);
 }
 
+/**
+ * Operations of a multiprocessor's tensor cores in a cycle, bfloat16 to float32 and dense, by
+ * compute capability: those of cards of data centers; others have 512, some of them 1,024 (NVIDIA's
+ * data sheets: TFLOP/s over multiprocessors and boost clock).
+ */
+const tensorOperations: Readonly<Record<number, number>> = { 80: 2048, 90: 4096, 100: 8192 };
+const usualTensorOperations = 512;
+
+/** Cycles that a launch takes the host, as far as tensor cores could be busy: 8 µs. */
+const launchCycles = 14_800;
+
+/** What a card computes while the host launches a kernel: 8e9 operations on an H200. */
+export function launchOperationsOf({
+  computeCapability,
+  multiprocessors,
+}: Pick<CudaCard, 'computeCapability' | 'multiprocessors'>): number {
+  const operations = tensorOperations[computeCapability] ?? usualTensorOperations;
+  return launchCycles * operations * multiprocessors;
+}
+
 /** One GPU as the driver describes it. */
 export interface CudaCard {
   readonly ordinal: number;

@@ -1,10 +1,10 @@
 import { CudaDeviceBackend, type CudaBackend } from './backend.js';
-import { hasFastFloat64 } from './card.js';
+import { hasFastFloat64, launchOperationsOf } from './card.js';
 import { cudaProfile, reserveSlackBytes, type CudaProfileOptions } from './profile.js';
 import { CudaSession } from './session.js';
 
 export type { CudaBackend } from './backend.js';
-export { hasFastFloat64 } from './card.js';
+export { hasFastFloat64, launchOperationsOf } from './card.js';
 export { cardUsage, cudaOrdinal, describeCuda } from './describe.js';
 export { cudaProfile, defaultReserveBytes } from './profile.js';
 export type { CudaMark } from './marks.js';
@@ -77,6 +77,7 @@ export function createCudaBackend(options: CudaBackendOptions = {}): CudaBackend
       statisticsDType,
       reserveBytes,
       hasFastFloat64: hasFastFloat64(session.card),
+      launchOperations: launchOperationsOf(session.card),
     }),
     session,
     { useGraphs },

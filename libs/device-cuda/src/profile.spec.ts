@@ -1,6 +1,6 @@
 import { Tensor, type DType, type SequenceLayout } from '@emloc/device';
 
-import { cudaOrdinal, cudaProfile, describeCuda, hasFastFloat64 } from './index.js';
+import { cudaOrdinal, cudaProfile, describeCuda, hasFastFloat64, launchOperationsOf } from './index.js';
 import {
   gatedDeltaRuleBackwardScratchBytes,
   gatedDeltaRuleScratchBytes,
@@ -141,6 +141,15 @@ test.each([
   [120, false],
 ])('float64 is fast at compute capability %i: %s', (computeCapability, expected) => {
   expect(hasFastFloat64({ computeCapability })).toBe(expected);
+});
+
+test.each([
+  ['an H200', 90, 132, 8e9],
+  ['an A100', 80, 108, 3.3e9],
+  ['an RTX 4090', 89, 128, 0.97e9],
+])('what %s computes during a launch', (_, computeCapability, multiprocessors, expected) => {
+  const operations = launchOperationsOf({ computeCapability, multiprocessors });
+  expect(operations / expected).toBeCloseTo(1, 1);
 });
 
 describe('cuda device selection', () => {

@@ -33,6 +33,8 @@ export interface CudaProfileOptions {
   readonly reserveBytes?: number;
   /** Default: as cards of data centers have it. */
   readonly hasFastFloat64?: boolean;
+  /** See `launchOperationsOf`. Default: an H200's. */
+  readonly launchOperations?: number;
 }
 
 /** cuBLAS's workspace: what NVIDIA advises for Hopper, enough for every card. */
@@ -48,8 +50,8 @@ export const reserveSlackBytes = 2 ** 25;
  */
 export const defaultReserveBytes = 7 * 2 ** 27;
 
-/** Of an H200 beside a host that takes 16 to 30 µs a launch. */
-const launchOperations = 8e9;
+/** Of an H200, which reaches about half of its peak, beside a host that takes 16 µs a launch. */
+const defaultLaunchOperations = 8e9;
 
 /** Memory behaviour of the CUDA device, for planning on any machine. */
 export function cudaProfile(options: CudaProfileOptions = {}): DeviceProfile {
@@ -58,6 +60,7 @@ export function cudaProfile(options: CudaProfileOptions = {}): DeviceProfile {
     statisticsDType = 'float64',
     reserveBytes = defaultReserveBytes,
     hasFastFloat64 = true,
+    launchOperations = defaultLaunchOperations,
   } = options;
   return Object.freeze({
     name,

@@ -7,6 +7,7 @@ import {
   cudaProfile,
   describeCuda,
   hasFastFloat64,
+  launchOperationsOf,
 } from '@emloc/device-cuda';
 import {
   createTfjsBackend,
@@ -105,7 +106,13 @@ function cudaTarget(ordinal: number): NamedTarget {
     .join(', ');
   return {
     name: `cuda:${ordinal}`,
-    profile: cudaProfile({ name: 'cuda', hasFastFloat64: !card || hasFastFloat64(card) }),
+    profile: cudaProfile({
+      name: 'cuda',
+      ...(card && {
+        hasFastFloat64: hasFastFloat64(card),
+        launchOperations: launchOperationsOf(card),
+      }),
+    }),
     description: `cuda, ${card?.name ?? 'no card'}${versions ? `, ${versions}` : ''}`,
     problem: problem ?? (card ? null : `there is no card ${ordinal}`),
     card: card && cardOf(card),

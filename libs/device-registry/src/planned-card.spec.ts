@@ -13,7 +13,9 @@ describe.each(cardNames)('a planned %s', (name) => {
   it('behaves in memory like the CUDA device', () => {
     const { workspaceBytes, ...profile } = target.profile;
     const { workspaceBytes: expected, ...cuda } = deviceTarget('cuda:99').profile;
-    expect(profile).toEqual({ ...cuda, hasFastFloat64: ['a100', 'h100'].includes(name) });
+    const launchOperations = expect.closeTo(8.1e-6 * sheet.flopsPerSecond, -3) as number;
+    const hasFastFloat64 = ['a100', 'h100'].includes(name);
+    expect(profile).toEqual({ ...cuda, hasFastFloat64, launchOperations });
     expect(Object.keys(workspaceBytes)).toEqual(Object.keys(expected));
   });
 

@@ -8,6 +8,9 @@ import type { NamedTarget } from './device-target.js';
 /** Of the rate of bfloat16: 1/29 or more on cards of data centers, 1/128 on others. */
 const fastFloat64Share = 1 / 50;
 
+/** As `launchOperationsOf` has it for an H100. */
+const launchSeconds = 8.1e-6;
+
 /** A card that is planned for and never opened. */
 export interface PlannedCard {
   readonly name: CardName;
@@ -31,6 +34,7 @@ export function plannedCard(name: CardName): PlannedCard {
       profile: cudaProfile({
         name: 'cuda',
         hasFastFloat64: sheet.float64FlopsPerSecond > fastFloat64Share * sheet.flopsPerSecond,
+        launchOperations: sheet.flopsPerSecond * launchSeconds,
       }),
       description: `cuda, ${sheet.product}, planned`,
       problem,

@@ -57,7 +57,7 @@ describe('a rounded batch', () => {
     [[1], 1, { tokens: 16, trained: 16, longest: 128, sequences: 2 }],
     [[100, 29], 60, { tokens: 192, trained: 64, longest: 128, sequences: 3 }],
     [[200, 199], 64, { tokens: 512, trained: 128, longest: 256, sequences: 3 }],
-    [[900, 125], 700, { tokens: 1280, trained: 768, longest: 1024, sequences: 3 }],
+    [[900, 125], 700, { tokens: 1152, trained: 768, longest: 1024, sequences: 3 }],
   ])('of %j with %i targets has its size', (lengths, trained, size) => {
     const shape = texts(lengths, trained);
     const rounded = roundedShape(shape, 1600);

@@ -16,6 +16,12 @@ const operationsPerWeight = 4;
 /** Longest sequences are told apart from here on. */
 const leastLongest = 128;
 const leastGranule = 16;
+/** Up to a share of the limit: into how many a power of two is divided. */
+const granuleShares = [
+  [1 / 4, 2],
+  [1 / 2, 4],
+  [1, 8],
+] as const;
 
 /**
  * Up to how many tokens a step takes the host longer to launch than the device to compute; 0 where
@@ -104,8 +110,10 @@ function roundedSize({ tokens, trained, longest }: TextSize, mostTokens: number)
  * they are finer, as far as they can be.
  */
 function granuleOf(tokens: number, mostTokens: number): number {
-  const coarseTokens = Math.min(tokens, mostTokens / 4);
-  return Math.max(leastGranule, powerTo(coarseTokens) / 2, powerTo(tokens) / 4);
+  const granules = granuleShares.map(
+    ([share, divisor]) => powerTo(Math.min(tokens, share * mostTokens)) / divisor,
+  );
+  return Math.max(leastGranule, ...granules);
 }
 
 function roundUp(value: number, granule: number): number {
