@@ -1,9 +1,9 @@
 import { at } from '@emloc/checked';
 
+import type { AdapterWeights } from './adapter-weights.js';
 import type { Checkpoint } from './checkpoint.js';
 import { CheckpointError, quoted } from './errors.js';
 import { isFloat, toFloat32, type FloatDType } from './floats.js';
-import type { SafetensorsFile } from './safetensors-file.js';
 import { tensorBytes } from './tensor-dtype.js';
 
 /** Bytes of a tensor that are compared at a time; at least one row. */
@@ -55,7 +55,7 @@ export function rowsOfCheckpoint(checkpoint: Checkpoint, name: string): TensorRo
 }
 
 /** @throws CheckpointError when it is missing or holds no floats */
-export function rowsOfFile(file: SafetensorsFile, name: string): TensorRows {
+export function rowsOfFile(file: AdapterWeights, name: string): TensorRows {
   const { shape, dtype } = floatTensor(file.tensors.get(name), name, file.path);
   const rows: Omit<TensorRows, 'read'> = { shape, dtype };
   return {

@@ -26,6 +26,8 @@ export interface SafetensorsFile extends AsyncDisposable {
   read(name: string, destination: Uint8Array): Promise<void>;
   /** Fills `destination` from byte `offset` of the tensor. */
   readRange(name: string, offset: number, destination: Uint8Array): Promise<void>;
+  /** Where the data of a tensor lies. */
+  rangeOf(name: string): FileRange;
   close(): Promise<void>;
 }
 
@@ -39,8 +41,6 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
 
 /** A file whose handle can be given back while it stays open. */
 export interface ReleasableSafetensorsFile extends SafetensorsFile {
-  /** Where the data of a tensor lies. */
-  rangeOf(name: string): FileRange;
   release(): Promise<void>;
 }
 

@@ -80,7 +80,8 @@ export async function mergeCheckpoint(options: MergeOptions): Promise<MergeRepor
   const source = await findMergeSource(model);
   await using checkpoint = await source.open(source.folder, { signal });
   if (options.allowUnusedLayers !== true) assertLayersUsed(checkpoint);
-  const adapter = withPathsOf(options.adapter, (path) => checkpoint.tensors.has(`${path}.weight`));
+  const isLayer = (path: string) => checkpoint.tensors.has(`${path}.weight`);
+  const adapter = { ...options.adapter, layers: withPathsOf(options.adapter.layers, isLayer) };
   await assertOwnHead(checkpoint, adapter);
   const plan = planMerge(checkpoint, adapter, dtype);
   await assertOutsideModel(source.folder, await findPlace(out));
