@@ -162,6 +162,7 @@ export async function evaluateModel(
     reads: 'real',
     host,
   });
+  await model.checkpoint.assertUnchanged();
   return {
     ...evaluation,
     sourceRows: report.sourceRows,
