@@ -149,7 +149,7 @@ export class StoredCheckpoint implements ShardedCheckpoint {
   ): Promise<void> {
     const { tensor, rowBytes } = this.#found(name);
     const { shape } = tensor;
-    const rows = shape.at(0) ?? -1;
+    const rows = rowsIn(shape);
     const areRows = Number.isSafeInteger(startRow) && Number.isSafeInteger(endRow);
     if (!areRows || startRow < 0 || startRow > endRow || endRow > rows) {
       throw new CheckpointError(
