@@ -1,9 +1,9 @@
+import type { AdapterWeights } from './adapter-weights.js';
 import { CheckpointError, quoted } from './errors.js';
 import { assertFinite } from './finite.js';
 import { isFloat, toFloat32 } from './floats.js';
 import type { LoraLayer } from './lora-adapter.js';
 import type { LayerNumbers } from './peft-patterns.js';
-import type { SafetensorsFile } from './safetensors-file.js';
 
 /** Ranks and alphas of an adapter's layers. */
 export interface LayerNumbersOf {
@@ -22,14 +22,21 @@ export interface LayerNames {
   readonly magnitudeOf?: ((path: string) => string) | null;
 }
 
+/** A layer of an adapter before its values are read. */
+export interface LayerShape extends Pick<LoraLayer, 'inFeatures' | 'outFeatures'> {
+  /** What the file calls it. */
+  readonly stored: string;
+  /** Where they are the layer's own. */
+  readonly own: Pick<LoraLayer, 'rank' | 'alpha'>;
+}
+
 /**
- * A, B and, of DoRA, the magnitude of one layer, widened to float32.
- * @throws CheckpointError CHECKPOINT_ADAPTER_INVALID, CHECKPOINT_ADAPTER_UNSUPPORTED,
- * CHECKPOINT_NOT_FINITE
+ * What the shapes of a layer's tensors say.
+ * @throws CheckpointError CHECKPOINT_ADAPTER_INVALID
  */
-export async function readLayer(
-  file: SafetensorsFile,
-  path: string,
+export function layerShape(
+  file: AdapterWeights,
+  stored: string,
   {
     rank: common,
     alpha: commonAlpha,
@@ -37,30 +44,42 @@ export async function readLayer(
     alphas,
     nameOf,
     ranksFrom,
-    magnitudeOf = null,
   }: LayerNumbersOf & LayerNames,
-): Promise<LoraLayer> {
-  const rank = ranks(path) ?? common;
-  const alpha = alphas(path) ?? commonAlpha;
-  const [aRank, inFeatures] = matrixShape(file, nameOf(path, 'a'));
-  const [outFeatures, bRank] = matrixShape(file, nameOf(path, 'b'));
+): LayerShape {
+  const rank = ranks(stored) ?? common;
+  const alpha = alphas(stored) ?? commonAlpha;
+  const [aRank, inFeatures] = matrixShape(file, nameOf(stored, 'a'));
+  const [outFeatures, bRank] = matrixShape(file, nameOf(stored, 'b'));
   if (aRank !== rank || bRank !== rank)
     throw invalidAdapter(
       file,
-      `layer ${quoted(path)} has rank ${aRank} in A and ${bRank} in B, ${ranksFrom} says ${rank}`,
+      `layer ${quoted(stored)} has rank ${aRank} in A and ${bRank} in B, ${ranksFrom} says ${rank}`,
     );
+  const own = { ...(rank !== common && { rank }), ...(alpha !== commonAlpha && { alpha }) };
+  return { stored, inFeatures, outFeatures, own };
+}
+
+/**
+ * A, B and, of DoRA, the magnitude of one layer, widened to float32.
+ * @throws CheckpointError CHECKPOINT_ADAPTER_INVALID, CHECKPOINT_ADAPTER_UNSUPPORTED,
+ * CHECKPOINT_NOT_FINITE
+ */
+export async function readLayer(
+  file: AdapterWeights,
+  { stored, inFeatures, outFeatures, own }: LayerShape,
+  { nameOf, magnitudeOf = null }: LayerNames,
+): Promise<LoraLayer> {
   return {
-    a: await readFloats(file, nameOf(path, 'a')),
-    b: await readFloats(file, nameOf(path, 'b')),
-    ...(magnitudeOf && { magnitude: await readVector(file, magnitudeOf(path)) }),
+    a: await readFloats(file, nameOf(stored, 'a')),
+    b: await readFloats(file, nameOf(stored, 'b')),
+    ...(magnitudeOf && { magnitude: await readVector(file, magnitudeOf(stored)) }),
     inFeatures,
     outFeatures,
-    ...(rank !== common && { rank }),
-    ...(alpha !== commonAlpha && { alpha }),
+    ...own,
   };
 }
 
-function matrixShape(file: SafetensorsFile, name: string): readonly [number, number] {
+function matrixShape(file: AdapterWeights, name: string): readonly [number, number] {
   const tensor = file.tensors.get(name);
   if (!tensor) throw invalidAdapter(file, `lacks ${quoted(name)}`);
   const [rows, columns, ...rest] = tensor.shape;
@@ -73,7 +92,7 @@ function matrixShape(file: SafetensorsFile, name: string): readonly [number, num
 }
 
 /** Sizes are compared with the layer's where the adapter is whole. */
-async function readVector(file: SafetensorsFile, name: string): Promise<Float32Array> {
+async function readVector(file: AdapterWeights, name: string): Promise<Float32Array> {
   const tensor = file.tensors.get(name);
   if (!tensor) throw invalidAdapter(file, `lacks ${quoted(name)}`);
   if (tensor.shape.length !== 1)
@@ -85,7 +104,7 @@ async function readVector(file: SafetensorsFile, name: string): Promise<Float32A
 }
 
 /** A tensor in float32. @throws CheckpointError as `readLayer` */
-export async function readFloats(file: SafetensorsFile, name: string): Promise<Float32Array> {
+export async function readFloats(file: AdapterWeights, name: string): Promise<Float32Array> {
   const { dtype, start = 0, end = 0 } = file.tensors.get(name) ?? {};
   if (!isFloat(dtype)) {
     throw new CheckpointError(
@@ -95,10 +114,13 @@ export async function readFloats(file: SafetensorsFile, name: string): Promise<F
   }
   const bytes = new Uint8Array(end - start);
   await file.read(name, bytes);
-  assertFinite(bytes, dtype, { name, file: file.path });
+  assertFinite(bytes, dtype, { name, file: file.rangeOf(name).path });
   return toFloat32(bytes, dtype);
 }
 
-export function invalidAdapter({ path }: SafetensorsFile, reason: string): CheckpointError {
+export function invalidAdapter(
+  { path }: Pick<AdapterWeights, 'path'>,
+  reason: string,
+): CheckpointError {
   return new CheckpointError('CHECKPOINT_ADAPTER_INVALID', `${path}: ${reason}`);
 }

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { allDone } from '@emloc/checked';
+import { allDone, at } from '@emloc/checked';
 
 import { CheckpointError, quoted } from './errors.js';
 import type { FileRange } from './file-hasher.js';
@@ -46,6 +46,11 @@ export interface Checkpoint extends AsyncDisposable {
   readRows(name: string, startRow: number, endRow: number, destination: Uint8Array): Promise<void>;
   /** Where the data of a tensor lies: the smallest range that has all of it. */
   rangeOf(name: string): FileRange;
+  /**
+   * To be called before what comes of the tensors is kept.
+   * @throws CheckpointError CHECKPOINT_IO_FAILED where a file was changed since it was opened
+   */
+  assertUnchanged(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -144,7 +149,7 @@ export class StoredCheckpoint implements ShardedCheckpoint {
   ): Promise<void> {
     const { tensor, rowBytes } = this.#found(name);
     const { shape } = tensor;
-    const rows = shape.at(0) ?? -1;
+    const rows = rowsIn(shape);
     const areRows = Number.isSafeInteger(startRow) && Number.isSafeInteger(endRow);
     if (!areRows || startRow < 0 || startRow > endRow || endRow > rows) {
       throw new CheckpointError(
@@ -166,7 +171,11 @@ export class StoredCheckpoint implements ShardedCheckpoint {
     const ranges = this.#rangesOf(name);
     const start = Math.min(...ranges.map((range) => range.start));
     const end = Math.max(...ranges.map((range) => range.start + range.bytes));
-    return { path: this.#found(name).file.path, start, bytes: end - start };
+    return { ...at(ranges, 0), start, bytes: end - start };
+  }
+
+  async assertUnchanged(): Promise<void> {
+    for (const file of this.files.values()) await file.assertUnchanged();
   }
 
   partsOf(name: string): readonly TensorPart[] {
@@ -185,11 +194,10 @@ export class StoredCheckpoint implements ShardedCheckpoint {
   /** Where the rows of a tensor lie, in their order. */
   #rangesOf(name: string): readonly FileRange[] {
     const { parts, file, rowBytes } = this.#found(name);
-    return parts.map(({ stored, start, rows }) => ({
-      path: file.path,
-      start: file.rangeOf(stored).start + start * rowBytes,
-      bytes: rows * rowBytes,
-    }));
+    return parts.map(({ stored, start, rows }) => {
+      const range = file.rangeOf(stored);
+      return { ...range, start: range.start + start * rowBytes, bytes: rows * rowBytes };
+    });
   }
 
   async #read(

@@ -1,9 +1,9 @@
 import { at } from '@emloc/checked';
 
-import type { Checkpoint } from './checkpoint.js';
+import type { AdapterWeights } from './adapter-weights.js';
+import { rowsIn, type Checkpoint } from './checkpoint.js';
 import { CheckpointError, quoted } from './errors.js';
 import { isFloat, toFloat32, type FloatDType } from './floats.js';
-import type { SafetensorsFile } from './safetensors-file.js';
 import { tensorBytes } from './tensor-dtype.js';
 
 /** Bytes of a tensor that are compared at a time; at least one row. */
@@ -21,21 +21,27 @@ export interface TensorRows {
  * Whether two tensors of a checkpoint have the same shape and, in whatever dtypes, the same values.
  * @throws CheckpointError when one of them is missing or holds no floats
  */
-export async function sameTensor(checkpoint: Checkpoint, a: string, b: string): Promise<boolean> {
+export async function sameTensor(
+  checkpoint: Checkpoint,
+  [a, b]: readonly [string, string],
+  signal?: AbortSignal,
+): Promise<boolean> {
   const [first, second] = [rowsOfCheckpoint(checkpoint, a), rowsOfCheckpoint(checkpoint, b)];
   if (first.shape.join() !== second.shape.join()) return false;
-  return (await firstDifference(first, second)) === null;
+  return (await firstDifference(first, second, signal)) === null;
 }
 
 /** The first values that differ in two tensors of one shape; null where none does. */
 export async function firstDifference(
   a: TensorRows,
   b: TensorRows,
+  signal?: AbortSignal,
 ): Promise<readonly [number, number] | null> {
-  const rows = at(a.shape, 0);
+  const rows = rowsIn(a.shape);
   const rowBytes = Math.max(rowBytesOf(a), rowBytesOf(b), 1);
   const step = Math.max(1, Math.floor(pieceBytes / rowBytes));
   for (let start = 0; start < rows; start += step) {
+    signal?.throwIfAborted();
     const end = Math.min(rows, start + step);
     const [mine, theirs] = await Promise.all([valuesOf(a, start, end), valuesOf(b, start, end)]);
     const odd = mine.findIndex((value, index) => value !== theirs[index]);
@@ -55,7 +61,7 @@ export function rowsOfCheckpoint(checkpoint: Checkpoint, name: string): TensorRo
 }
 
 /** @throws CheckpointError when it is missing or holds no floats */
-export function rowsOfFile(file: SafetensorsFile, name: string): TensorRows {
+export function rowsOfFile(file: AdapterWeights, name: string): TensorRows {
   const { shape, dtype } = floatTensor(file.tensors.get(name), name, file.path);
   const rows: Omit<TensorRows, 'read'> = { shape, dtype };
   return {

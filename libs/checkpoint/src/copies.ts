@@ -1,3 +1,4 @@
+import type { AdapterWeights } from './adapter-weights.js';
 import type { Checkpoint } from './checkpoint.js';
 import {
   firstDifference,
@@ -9,17 +10,22 @@ import { CheckpointError, quoted } from './errors.js';
 import { assertFinite } from './finite.js';
 import { openCheckpoint } from './open-checkpoint.js';
 import { parseCopyName } from './peft-names.js';
-import type { SafetensorsFile } from './safetensors-file.js';
 import { embeddingIn, isHead } from './tied-head.js';
 import { knownName } from './wrapped-names.js';
 
 /**
  * Checks that every copy of a base's tensor in an adapter's file is the base's: PEFT would compute
  * with the copy.
- * @param base the base model's folder
+ * @param options.base the base model's folder
  * @throws CheckpointError CHECKPOINT_ADAPTER_UNSUPPORTED, CHECKPOINT_NOT_FINITE by tensor
  */
-export async function assertCopies(file: SafetensorsFile, base: string | undefined): Promise<void> {
+export async function assertCopies(
+  file: AdapterWeights,
+  {
+    base,
+    signal,
+  }: { readonly base?: string | undefined; readonly signal?: AbortSignal | undefined },
+): Promise<void> {
   const copies = [...file.tensors.keys()].flatMap((copy) => {
     const original = parseCopyName(copy);
     return original === null ? [] : [{ copy, original }];
@@ -28,7 +34,7 @@ export async function assertCopies(file: SafetensorsFile, base: string | undefin
   if (!first) return;
   if (base === undefined)
     throw refusal(file, first.copy, 'which cannot be compared without the base');
-  await using checkpoint = await openCheckpoint(base);
+  await using checkpoint = await openCheckpoint(base, { signal });
   for (const { copy, original } of copies) await assertCopy(file, copy, { checkpoint, original });
 }
 
@@ -38,7 +44,7 @@ interface Original {
 }
 
 async function assertCopy(
-  file: SafetensorsFile,
+  file: AdapterWeights,
   copy: string,
   { checkpoint, original }: Original,
 ): Promise<void> {
@@ -62,18 +68,18 @@ async function assertCopy(
   );
 }
 
-function finiteRows(file: SafetensorsFile, name: string): TensorRows {
+function finiteRows(file: AdapterWeights, name: string): TensorRows {
   const rows = rowsOfFile(file, name);
   return {
     ...rows,
     read: async (start, end, destination) => {
       await rows.read(start, end, destination);
-      assertFinite(destination, rows.dtype, { name, file: file.path });
+      assertFinite(destination, rows.dtype, { name, file: file.rangeOf(name).path });
     },
   };
 }
 
-function refusal(file: SafetensorsFile, copy: string, reason: string): CheckpointError {
+function refusal(file: AdapterWeights, copy: string, reason: string): CheckpointError {
   return new CheckpointError(
     'CHECKPOINT_ADAPTER_UNSUPPORTED',
     `${file.path}: ${quoted(copy)} stands for a tensor of the base, ${reason}`,

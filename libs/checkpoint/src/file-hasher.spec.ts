@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
+import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { expectRefusal, inFolder } from '../test/fixtures.js';
@@ -48,6 +48,21 @@ it.each([
     });
     expect(good).toMatchObject({ status: 'fulfilled' });
     await hasher.close();
+  }),
+);
+
+it.each([
+  ['small', 3],
+  ['for a thread', 3_000_000],
+])('refuses a file that is not of the time that is given: %s', (_size, bytes) =>
+  inFolder(async (folder) => {
+    const path = join(folder, 'data');
+    await writeFile(path, Buffer.alloc(bytes));
+    await using hasher = new FileHasher(1);
+    const { mtimeMs } = await stat(path);
+    const hashOf = (modifiedMs: number) => hasher.hash({ path, start: 0, bytes, modifiedMs });
+    expect(await hashOf(mtimeMs)).toMatch(/^[0-9a-f]{40}$/);
+    await expectRefusal(hashOf(mtimeMs - 1), 'CHECKPOINT_IO_FAILED', /data was changed since/);
   }),
 );
 

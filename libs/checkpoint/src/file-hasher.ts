@@ -9,6 +9,8 @@ export interface FileRange {
   readonly path: string;
   readonly start: number;
   readonly bytes: number;
+  /** When the file was changed last, milliseconds since 1970: what was changed later is refused. */
+  readonly modifiedMs?: number;
 }
 
 /**
@@ -54,10 +56,12 @@ export class FileHasher implements AsyncDisposable {
 }
 
 /** In this thread, which does nothing else while a piece is hashed. */
-async function hashHere({ path, start, bytes }: FileRange): Promise<string> {
+async function hashHere({ path, start, bytes, modifiedMs }: FileRange): Promise<string> {
   try {
-    const { handle } = await openRegularFile(path);
-    await using file = handle;
+    const opened = await openRegularFile(path);
+    await using file = opened.handle;
+    if ((modifiedMs ?? opened.modifiedMs) !== opened.modifiedMs)
+      throw new Error(`${path} was changed since it was opened`);
     const piece = Buffer.allocUnsafe(bytes);
     for (let done = 0; done < bytes;) {
       const { bytesRead } = await file.read(piece, done, bytes - done, start + done);

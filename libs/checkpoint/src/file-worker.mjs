@@ -1,6 +1,6 @@
 // A thread of FileThreads: the main thread neither reads nor computes what it is asked.
 import { createHash } from 'node:crypto';
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 
 /**
@@ -10,7 +10,9 @@ import { parentPort, workerData } from 'node:worker_threads';
  * @typedef {{ readonly mask: number, readonly carry: number, readonly signs: number }} ExponentBits
  */
 
-/** @typedef {{ readonly path: string, readonly start: number, readonly bytes: number }} Range */
+/** As FileRange. */
+/** @typedef {{ readonly path: string, readonly start: number, readonly bytes: number }} Place */
+/** @typedef {Place & { readonly modifiedMs?: number }} Range */
 
 /** What a thread is asked of a range: its hash, or whether all of its values are finite. */
 /** @typedef {Range & ({ algorithm: string } | { exponents: ExponentBits })} FileRequest */
@@ -70,9 +72,13 @@ function carries(words, { mask, carry }) {
  * @param {Uint8Array} piece
  * @param {(bytes: Uint8Array) => boolean} use whether to go on
  */
-function forEachPiece({ path, start, bytes }, piece, use) {
-  const file = openSync(path, 'r');
+function forEachPiece({ path, start, bytes, modifiedMs }, piece, use) {
+  // A pipe that has come in place of the file is not waited for.
+  const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
+    const { mtimeMs } = fstatSync(file);
+    if ((modifiedMs ?? mtimeMs) !== mtimeMs)
+      throw new Error(`${path} was changed since it was opened`);
     let filled = 0;
     for (let done = 0; done < bytes;) {
       const wanted = Math.min(piece.length, filled + bytes - done) - filled;

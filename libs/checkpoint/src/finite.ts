@@ -66,10 +66,10 @@ export class FiniteScanner implements AsyncDisposable {
   }
 }
 
-function partsOf({ path, start, bytes }: FileRange): readonly FileRange[] {
+function partsOf({ start, bytes, ...file }: FileRange): readonly FileRange[] {
   return Array.from({ length: Math.ceil(bytes / scannedBytes) }, (_, index) => {
     const before = index * scannedBytes;
-    return { path, start: start + before, bytes: Math.min(scannedBytes, bytes - before) };
+    return { ...file, start: start + before, bytes: Math.min(scannedBytes, bytes - before) };
   });
 }
 

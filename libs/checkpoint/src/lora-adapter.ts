@@ -52,7 +52,8 @@ export function adapterScale({
 
 /** Whether an adapter is DoRA: all of its layers have magnitudes, or none has. */
 export function isDora({ layers }: Pick<LoraAdapter, 'layers'>): boolean {
-  return [...layers.values()].some(({ magnitude }) => magnitude !== undefined);
+  for (const { magnitude } of layers.values()) if (magnitude !== undefined) return true;
+  return false;
 }
 
 /** What is trained of a layer: A, B and, of DoRA, the magnitude. */
@@ -83,11 +84,12 @@ export function assertAdapter(adapter: LoraAdapter): void {
   const { layers } = adapter;
   assertNumbers(adapter, '');
   if (layers.size === 0) throw invalid('no layer is adapted');
+  const withMagnitudes = isDora(adapter);
   for (const [path, layer] of layers) {
     const { alpha = adapter.alpha } = layer;
     assertNumbers({ rank: layerRank(adapter, layer), alpha }, `layer ${quoted(path)}: `);
     assertLayer(path, layer, layerRank(adapter, layer));
-    if ((layer.magnitude !== undefined) !== isDora(adapter))
+    if ((layer.magnitude !== undefined) !== withMagnitudes)
       throw invalid(`layer ${quoted(path)} has no magnitude, as others have`);
   }
 }
@@ -102,8 +104,11 @@ function assertNumbers({ rank, alpha }: Pick<LoraAdapter, 'rank' | 'alpha'>, whe
  * @throws CheckpointError CHECKPOINT_ADAPTER_MISMATCH when a layer is absent from the model or of
  * another size.
  */
-export function assertFitsModel(adapter: LoraAdapter, linearModules: LinearModules): void {
-  for (const [path, { inFeatures, outFeatures }] of adapter.layers) {
+export function assertFitsModel(
+  { layers }: { readonly layers: LinearModules },
+  linearModules: LinearModules,
+): void {
+  for (const [path, { inFeatures, outFeatures }] of layers) {
     const linear = linearModules.get(path);
     if (!linear)
       throw new CheckpointError(

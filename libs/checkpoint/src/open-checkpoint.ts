@@ -36,12 +36,30 @@ export async function openShards(
   const configBytes = await readJsonBytes(configPath, 'CHECKPOINT_INVALID_CONFIG');
   const config = parseJsonObject(configBytes, configPath, 'CHECKPOINT_INVALID_CONFIG');
   const { indexFile } = index;
-  const use = (files: ReadonlyMap<string, ReleasableSafetensorsFile>): ShardedCheckpoint => {
-    const tensors = locateTensors(folder, index, files);
-    return new StoredCheckpoint({ folder, tensors, config, files, indexFile, configBytes });
-  };
+  return openIndexed(folder, index, {
+    signal,
+    use: (files) => {
+      const tensors = locateTensors(files);
+      return new StoredCheckpoint({ folder, tensors, config, files, indexFile, configBytes });
+    },
+  });
+}
+
+/**
+ * Opens the files of an index, each held against it before the next is opened, and closes them
+ * again where `use` fails.
+ * @throws CheckpointError for what the index and its files say differently
+ */
+export async function openIndexed<T>(
+  folder: string,
+  index: ShardIndex,
+  { signal, use }: OpenOptions & Pick<FileUse<T>, 'use'>,
+): Promise<T> {
   return openFiles(folder, index.files, {
-    use,
+    use: (files) => {
+      assertHeld(folder, index, files);
+      return use(files);
+    },
     check: (file) => {
       signal?.throwIfAborted();
       assertIndexed(folder, index, file);
@@ -96,22 +114,27 @@ function assertIndexed(
   }
 }
 
-/** The index has been looked through for what the files hold. */
-function locateTensors(
+/** @throws CheckpointError for a tensor that the index maps to a file without it */
+function assertHeld(
   folder: string,
   { indexFile, weightMap }: ShardIndex,
   files: ReadonlyMap<string, ReleasableSafetensorsFile>,
-): Map<string, StoredTensor> {
-  const tensors = new Map<string, StoredTensor>();
-  for (const [file, { tensors: inFile }] of files)
-    for (const [name, { dtype, shape }] of inFile) tensors.set(name, { dtype, shape, file });
+): void {
   for (const [name, file] of weightMap ?? []) {
-    if (!tensors.has(name)) {
+    if (files.get(file)?.tensors.has(name) !== true) {
       throw new CheckpointError(
         'CHECKPOINT_INVALID_INDEX',
         `${folder}: ${indexFile} maps ${quoted(name)} to ${quoted(file)}, which does not hold it`,
       );
     }
   }
+}
+
+function locateTensors(
+  files: ReadonlyMap<string, ReleasableSafetensorsFile>,
+): Map<string, StoredTensor> {
+  const tensors = new Map<string, StoredTensor>();
+  for (const [file, { tensors: inFile }] of files)
+    for (const [name, { dtype, shape }] of inFile) tensors.set(name, { dtype, shape, file });
   return tensors;
 }

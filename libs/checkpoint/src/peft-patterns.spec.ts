@@ -25,6 +25,10 @@ describe('a pattern of ranks or alphas', () => {
     ['nothing where it is empty', {}, q0, undefined],
     ['nothing where it is not set', null, q0, undefined],
     ['the head', { lm_head: 9 }, 'lm_head', 9],
+    ['any character for a dot', { 'self.attn.q.proj': 4 }, q0, 4],
+    ['the first of those with dots elsewhere', { 'self_attn.q.proj': 1, q_proj: 2 }, q0, 1],
+    ['an expression before a name', { '.*_proj': 1, q_proj: 2 }, q0, 1],
+    ['a name before an expression', { q_proj: 1, '.*_proj': 2 }, q0, 1],
   ])('selects %s', (_name, pattern, path, expected) => {
     expect(parseLayerNumbers(pattern, 'rank_pattern', isNumber)(path)).toBe(expected);
   });
@@ -47,6 +51,18 @@ it('gives up on an expression that backtracks without end', () => {
       code: 'CHECKPOINT_ADAPTER_UNSUPPORTED',
       message: expect.stringContaining('(a+)+b'),
     }),
+  );
+});
+
+it('takes a moment for as many patterns as layers, and gives up on too many kinds of them', () => {
+  const paths = Array.from({ length: 20_000 }, (_, index) => `model.layers.${index}.q_proj`);
+  const own = Object.fromEntries(paths.map((path, index) => [path, index]));
+  const numberOf = parseLayerNumbers(own, 'rank_pattern', isNumber);
+  expect(paths.map(numberOf)).toEqual(paths.map((_, index) => index));
+  const kinds = Array.from({ length: 5000 }, (_, index) => ['x'.repeat(index + 1), 1] as const);
+  const other = parseLayerNumbers(Object.fromEntries(kinds), 'rank_pattern', isNumber);
+  expect(() => paths.map(other)).toThrow(
+    expect.objectContaining({ code: 'CHECKPOINT_ADAPTER_UNSUPPORTED' }),
   );
 });
 

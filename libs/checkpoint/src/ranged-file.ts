@@ -11,18 +11,24 @@ const pieceBytes = 1 << 24;
 /** Pieces of one read under way at once; several such reads fill Node's thread pool. */
 const concurrentPieces = 8;
 
+/** Between two looks, as reads end, whether a file is as it was: looking takes microseconds. */
+const lookMs = 1000;
+
 /**
  * A file that is read by ranges. Its handle opens at the first read, again after a release if the
- * file is as it was; concurrent reads are allowed.
+ * file is as it was, which is looked at now and then while it is open. Concurrent reads are
+ * allowed.
  */
 export class RangedFile {
   #handle: Promise<FileHandle> | null = null;
   #closed = false;
+  #lookedAt = performance.now();
 
   private constructor(
     readonly path: string,
     readonly bytes: number,
-    private readonly modifiedMs: number,
+    /** When its contents changed last before it was opened, milliseconds since 1970. */
+    readonly modifiedMs: number,
   ) {}
 
   /** @throws CheckpointError when there is no such regular file. */
@@ -39,7 +45,7 @@ export class RangedFile {
 
   /**
    * Fills `destination` from `position`, in several reads at once. Settles when none is under way.
-   * @throws CheckpointError when the file ends before.
+   * @throws CheckpointError when the file ends before, or was seen to be changed
    */
   async read(destination: Uint8Array, position: number): Promise<void> {
     try {
@@ -57,6 +63,18 @@ export class RangedFile {
       };
       const pieces = Math.ceil(destination.byteLength / pieceBytes);
       await allDone(Array.from({ length: Math.min(pieces, concurrentPieces) }, readPieces));
+      if (performance.now() - this.#lookedAt > lookMs) await this.#look(handle);
+    } catch (error) {
+      throw fileError(error, this.path);
+    }
+  }
+
+  /** @throws CheckpointError where what was read may be of two versions of the file */
+  async assertUnchanged(): Promise<void> {
+    try {
+      // What was given back is looked at where it is opened again.
+      const handle = await this.#handle;
+      if (handle) await this.#look(handle);
     } catch (error) {
       throw fileError(error, this.path);
     }
@@ -108,8 +126,23 @@ export class RangedFile {
 
   async #reopen(): Promise<FileHandle> {
     const { handle, bytes, modifiedMs } = await openRegularFile(this.path);
-    if (bytes === this.bytes && modifiedMs === this.modifiedMs) return handle;
-    await handle.close();
+    try {
+      this.#assertSame(bytes, modifiedMs);
+      return handle;
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  }
+
+  async #look(handle: FileHandle): Promise<void> {
+    this.#lookedAt = performance.now();
+    const { size, mtimeMs } = await handle.stat();
+    this.#assertSame(size, mtimeMs);
+  }
+
+  #assertSame(bytes: number, modifiedMs: number): void {
+    if (bytes === this.bytes && modifiedMs === this.modifiedMs) return;
     const change =
       bytes === this.bytes
         ? 'was changed since it was opened'

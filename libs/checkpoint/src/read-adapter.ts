@@ -1,12 +1,14 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { isAdapterShard } from './adapter-index.js';
 import { CheckpointError, errnoCode, fileError } from './errors.js';
 import { isDiffusionLora } from './flux/lora-keys.js';
 import { readDiffusersAdapter } from './flux/read-diffusers.js';
 import { diffusersWeightsName } from './flux/write-diffusers.js';
 import { listed } from './listed.js';
 import type { LoraAdapter } from './lora-adapter.js';
+import { configFileName } from './open-checkpoint.js';
 import { adapterConfigName, adapterWeightsName } from './peft-config.js';
 import { readPeftAdapter, type ReadPeftOptions } from './read-peft.js';
 import { openSafetensors } from './safetensors-file.js';
@@ -34,6 +36,12 @@ async function diffusionFile(path: string): Promise<string | null> {
     const file = join(path, adapterWeightsName);
     return (await hasDiffusionLora(file)) ? file : null;
   }
+  if (names.some(isAdapterShard)) return null;
+  if (names.includes(configFileName) && names.some((name) => /^model[-.].*safetensors/.test(name)))
+    throw new CheckpointError(
+      'CHECKPOINT_ADAPTER_INVALID',
+      `${path} is the folder of a model (${configFileName}), not of an adapter: it has no ${adapterConfigName}`,
+    );
   const [first, ...others] = names.filter((name) => name.endsWith('.safetensors'));
   if (first === undefined) return null;
   if (others.length === 0) return join(path, first);

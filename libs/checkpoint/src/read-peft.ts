@@ -1,7 +1,13 @@
-import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { invalidAdapter, readLayer, type LayerNames } from './adapter-tensors.js';
+import {
+  invalidAdapter,
+  layerShape,
+  readLayer,
+  type LayerNames,
+  type LayerShape,
+} from './adapter-tensors.js';
+import { openAdapterWeights, type AdapterWeights } from './adapter-weights.js';
 import { assertCopies } from './copies.js';
 import { CheckpointError, quoted } from './errors.js';
 import { readJsonObject } from './json-file.js';
@@ -12,15 +18,9 @@ import {
   type LoraAdapter,
   type LoraLayer,
 } from './lora-adapter.js';
-import {
-  adapterConfigName,
-  adapterWeightsName,
-  parsePeftConfig,
-  type PeftConfig,
-} from './peft-config.js';
+import { adapterConfigName, parsePeftConfig, type PeftConfig } from './peft-config.js';
 import { loraTensorName, parseCopyName, parseLoraTensorName } from './peft-names.js';
 import { withPathsOf } from './rename-layers.js';
-import { openSafetensors, type SafetensorsFile } from './safetensors-file.js';
 
 export interface ReadPeftOptions {
   /**
@@ -32,6 +32,8 @@ export interface ReadPeftOptions {
    * without it they are refused, with it those that differ from the base's.
    */
   readonly base?: string;
+  /** Looked at between files and tensors. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -40,72 +42,69 @@ export interface ReadPeftOptions {
  */
 export async function readPeftAdapter(
   folder: string,
-  { linearModules, base }: ReadPeftOptions = {},
+  { linearModules, base, signal }: ReadPeftOptions = {},
 ): Promise<LoraAdapter> {
   const configPath = join(folder, adapterConfigName);
   const config = parsePeftConfig(
     await readJsonObject(configPath, 'CHECKPOINT_ADAPTER_INVALID'),
     configPath,
   );
-  await assertSafetensors(folder);
-  await using file = await openSafetensors(join(folder, adapterWeightsName));
+  await using file = await openAdapterWeights(folder, { signal });
+  const shapes = layerShapes(file, config, linearModules);
   const { rank, alpha, useRslora, targetModules, baseModel } = config;
-  const layers = await readLayers(file, config);
-  const own: LoraAdapter = {
+  const adapter: LoraAdapter = {
     rank,
     alpha,
     useRslora,
     targetModules,
-    layers,
+    layers: await readLayers(file, shapes, config),
     ...(baseModel !== undefined && { baseModel }),
   };
-  const adapter = linearModules ? withPathsOf(own, (path) => linearModules.has(path)) : own;
   assertAdapter(adapter);
-  if (linearModules) assertFitsModel(adapter, linearModules);
-  await assertCopies(file, base);
+  await assertCopies(file, { base, signal });
   return adapter;
-}
-
-async function assertSafetensors(folder: string): Promise<void> {
-  const exists = (name: string) =>
-    access(join(folder, name)).then(
-      () => true,
-      () => false,
-    );
-  if (!(await exists(adapterWeightsName)) && (await exists('adapter_model.bin'))) {
-    throw new CheckpointError(
-      'CHECKPOINT_UNSUPPORTED_FORMAT',
-      `${folder} has adapter_model.bin but no ${adapterWeightsName}: pickled weights can run code and are not read`,
-    );
-  }
 }
 
 const names: LayerNames = Object.freeze({ nameOf: loraTensorName, ranksFrom: adapterConfigName });
 const magnitudeName = (path: string): string => loraTensorName(path, 'magnitude');
 
-async function readLayers(
-  file: SafetensorsFile,
+/** Of each layer, by its path in the model. Nothing is read of what does not fit. */
+function layerShapes(
+  file: AdapterWeights,
   config: PeftConfig,
-): Promise<Map<string, LoraLayer>> {
-  const layers = new Map<string, LoraLayer>();
-  const magnitudeOf = config.useDora ? magnitudeName : null;
+  linearModules: LinearModules | undefined,
+): ReadonlyMap<string, LayerShape> {
+  const shapes = new Map<string, LayerShape>();
   for (const path of layerPaths(file, config))
-    layers.set(path, await readLayer(file, path, { ...config, ...names, magnitudeOf }));
+    shapes.set(path, layerShape(file, path, { ...config, ...names }));
+  if (!linearModules) return shapes;
+  const layers = withPathsOf(shapes, (path) => linearModules.has(path));
+  assertFitsModel({ layers }, linearModules);
   return layers;
 }
 
-function layerPaths(file: SafetensorsFile, { suffixes, useDora }: PeftConfig): Set<string> {
+async function readLayers(
+  file: AdapterWeights,
+  shapes: ReadonlyMap<string, LayerShape>,
+  { useDora }: PeftConfig,
+): Promise<Map<string, LoraLayer>> {
+  const layers = new Map<string, LoraLayer>();
+  const magnitudeOf = useDora ? magnitudeName : null;
+  for (const [path, shape] of shapes)
+    layers.set(path, await readLayer(file, shape, { ...names, magnitudeOf }));
+  return layers;
+}
+
+function layerPaths(file: AdapterWeights, { suffixes, useDora }: PeftConfig): Set<string> {
   const paths = new Set<string>();
+  const targets = suffixes && new Set(suffixes);
   for (const name of file.tensors.keys()) {
     if (parseCopyName(name) !== null) continue;
     const parsed = parseLoraTensorName(name);
     if (!parsed) throw unsupported(file, name);
     if (parsed.matrix === 'magnitude' && !useDora)
       throw invalidAdapter(file, `has ${quoted(name)}, though use_dora is not true`);
-    const isTarget =
-      suffixes === null ||
-      suffixes.some((suffix) => parsed.path === suffix || parsed.path.endsWith(`.${suffix}`));
-    if (!isTarget)
+    if (targets && !hasEndIn(targets, parsed.path))
       throw invalidAdapter(
         file,
         `has weights of ${quoted(parsed.path)}, which target_modules does not select`,
@@ -115,7 +114,21 @@ function layerPaths(file: SafetensorsFile, { suffixes, useDora }: PeftConfig): S
   return paths;
 }
 
-function unsupported(file: SafetensorsFile, name: string): CheckpointError {
+/** No module of a model is in half as many others. */
+const mostParts = 64;
+
+/** Whether a path, or what is behind one of its last dots, is one of some names. */
+function hasEndIn(names: ReadonlySet<string>, path: string): boolean {
+  let start = path.length;
+  for (let part = 0; part < mostParts && start > 0; part += 1) {
+    const end = start - 1;
+    start = path.lastIndexOf('.', end - 1) + 1;
+    if (names.has(path.slice(start))) return true;
+  }
+  return names.has(path);
+}
+
+function unsupported(file: AdapterWeights, name: string): CheckpointError {
   const what = name.includes('lora_embedding_')
     ? 'LoRA on an embedding'
     : 'no lora_A, lora_B or magnitude of a linear layer';

@@ -26,6 +26,8 @@ export interface SafetensorsFile extends AsyncDisposable {
   read(name: string, destination: Uint8Array): Promise<void>;
   /** Fills `destination` from byte `offset` of the tensor. */
   readRange(name: string, offset: number, destination: Uint8Array): Promise<void>;
+  /** Where the data of a tensor lies. */
+  rangeOf(name: string): FileRange;
   close(): Promise<void>;
 }
 
@@ -39,9 +41,9 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
 
 /** A file whose handle can be given back while it stays open. */
 export interface ReleasableSafetensorsFile extends SafetensorsFile {
-  /** Where the data of a tensor lies. */
-  rangeOf(name: string): FileRange;
   release(): Promise<void>;
+  /** @throws CheckpointError CHECKPOINT_IO_FAILED where the file was changed since it was opened */
+  assertUnchanged(): Promise<void>;
 }
 
 export async function openReleasable(path: string): Promise<ReleasableSafetensorsFile> {
@@ -116,11 +118,16 @@ class RangedSafetensorsFile implements ReleasableSafetensorsFile {
   rangeOf(name: string): FileRange {
     const { start, end } = this.#tensor(name);
     const dataStart = headerPrefixBytes + this.headerBytes.byteLength;
-    return { path: this.path, start: dataStart + start, bytes: end - start };
+    const { path, modifiedMs } = this.file;
+    return { path, start: dataStart + start, bytes: end - start, modifiedMs };
   }
 
   release(): Promise<void> {
     return this.file.release();
+  }
+
+  assertUnchanged(): Promise<void> {
+    return this.file.assertUnchanged();
   }
 
   close(): Promise<void> {

@@ -36,7 +36,7 @@ export interface OpenOptions {
 }
 
 /** Names that one set of weights may have in a folder. */
-interface WeightNames {
+export interface WeightNames {
   readonly single: string;
   readonly indexes: readonly string[];
 }
@@ -83,7 +83,8 @@ function hasPlainShards(names: Iterable<string>): boolean {
   );
 }
 
-async function readWeights(
+/** Of one set of weights, of whose names some are in the folder. */
+export async function readWeights(
   folder: string,
   { single, indexes }: WeightNames,
   { names, signal }: OpenOptions & { readonly names: ReadonlySet<string> },
@@ -173,7 +174,7 @@ async function assertExists(folder: string, indexFile: string, file: string): Pr
   }
 }
 
-async function listFolder(folder: string): Promise<string[]> {
+export async function listFolder(folder: string): Promise<string[]> {
   try {
     return await readdir(folder);
   } catch (error) {

@@ -25,7 +25,7 @@ export function embeddingIn({ tensors }: Pick<Checkpoint, 'tensors'>): string | 
  * Whether the LM head of a checkpoint is its embedding: config.json does not deny it, and the file
  * has no head that differs. Of wrappers the outer config counts, as in transformers.
  */
-export async function isHeadTied(checkpoint: Checkpoint): Promise<boolean> {
+export async function isHeadTied(checkpoint: Checkpoint, signal?: AbortSignal): Promise<boolean> {
   const { config, tensors } = checkpoint;
   // Where nothing is said, the class decides, which is not known here.
   if ((config['tie_word_embeddings'] ?? true) !== true) return false;
@@ -34,5 +34,5 @@ export async function isHeadTied(checkpoint: Checkpoint): Promise<boolean> {
     .find((name) => name !== undefined);
   if (head === undefined) return true;
   const embedding = embeddingIn(checkpoint);
-  return embedding !== undefined && sameTensor(checkpoint, head, embedding);
+  return embedding !== undefined && sameTensor(checkpoint, [head, embedding], signal);
 }

@@ -1,6 +1,12 @@
 import { Tensor, type DType, type SequenceLayout } from '@emloc/device';
 
-import { cudaOrdinal, cudaProfile, describeCuda, hasFastFloat64, launchOperationsOf } from './index.js';
+import {
+  cudaOrdinal,
+  cudaProfile,
+  describeCuda,
+  hasFastFloat64,
+  launchOperationsOf,
+} from './index.js';
 import {
   gatedDeltaRuleBackwardScratchBytes,
   gatedDeltaRuleScratchBytes,

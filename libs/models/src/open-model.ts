@@ -42,7 +42,7 @@ export async function openModel(
 ): Promise<Model> {
   const checkpoint = await openCheckpoint(folder, { signal });
   try {
-    return modelFrom(checkpoint, { ...(await layoutIn(checkpoint)), allowUnusedLayers });
+    return modelFrom(checkpoint, { ...(await layoutIn(checkpoint, signal)), allowUnusedLayers });
   } catch (error) {
     await checkpoint.close();
     throw error;
@@ -77,7 +77,10 @@ export function modelFrom(
 }
 
 /** The layout that config.json describes, with a head of its own where the weights have one. */
-async function layoutIn(checkpoint: Checkpoint): Promise<FoundLayout> {
+async function layoutIn(
+  checkpoint: Checkpoint,
+  signal: AbortSignal | undefined,
+): Promise<FoundLayout> {
   const shape = modelOf(checkpoint.config);
   const names = namesIn(checkpoint, shape);
   const [head, embedding] = [`${names.head}.weight`, `${names.embedding}.weight`];
@@ -87,7 +90,8 @@ async function layoutIn(checkpoint: Checkpoint): Promise<FoundLayout> {
   }
   const isSame =
     shape.tiedHead &&
-    (!checkpoint.tensors.has(embedding) || (await sameTensor(checkpoint, head, embedding)));
+    (!checkpoint.tensors.has(embedding) ||
+      (await sameTensor(checkpoint, [head, embedding], signal)));
   return {
     layout: shape.layout({ names, tiedHead: isSame }),
     notices:

@@ -121,6 +121,7 @@ export async function evaluateModel(
       : await readPeftAdapter(options.adapter, {
           linearModules: adaptableModules(model.layout),
           base: options.model,
+          signal: host.signal,
         });
   const { dataset, source, text } = await loadRows(options, model, host);
   const { rows, report } = dataset;
@@ -161,6 +162,7 @@ export async function evaluateModel(
     reads: 'real',
     host,
   });
+  await model.checkpoint.assertUnchanged();
   return {
     ...evaluation,
     sourceRows: report.sourceRows,

@@ -112,7 +112,7 @@ async function merge(
     out,
     dtype,
     signal,
-    adapter: await readAdapter(adapter, { base: options.model }),
+    adapter: await readAdapter(adapter, { base: options.model, signal }),
     onProgress: ({ phase, doneBytes, totalBytes }) =>
       emit({ type: 'progress', stage: 'merge', task: phase, done: doneBytes, total: totalBytes }),
   });

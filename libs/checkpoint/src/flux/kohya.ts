@@ -1,9 +1,9 @@
 import { at } from '@emloc/checked';
 
 import { readFloats } from '../adapter-tensors.js';
+import type { AdapterWeights } from '../adapter-weights.js';
 import { CheckpointError, quoted } from '../errors.js';
 import type { LoraLayer } from '../lora-adapter.js';
-import type { SafetensorsFile } from '../safetensors-file.js';
 import { bflModule, bflModules, rowsOfModules, type BflModule } from './bfl-names.js';
 import { loraModules, type LoraModule, type LoraNaming } from './lora-file.js';
 import { kohyaKey, parseKohyaKey } from './lora-keys.js';
@@ -30,7 +30,7 @@ export type OwnLayer = LoraLayer & { readonly rank: number; readonly alpha: numb
  * was made of, each with the rows of `up` that are its own, and without what is zero there.
  * @throws CheckpointError
  */
-export async function kohyaLayers(file: SafetensorsFile): Promise<Map<string, OwnLayer>> {
+export async function kohyaLayers(file: AdapterWeights): Promise<Map<string, OwnLayer>> {
   const layers = new Map<string, OwnLayer>();
   for (const module of await loraModules(file, naming)) {
     const fused = {
@@ -46,7 +46,7 @@ export async function kohyaLayers(file: SafetensorsFile): Promise<Map<string, Ow
 
 type FusedLayer = OwnLayer & Pick<LoraModule, 'path'>;
 
-function separated(file: SafetensorsFile, fused: FusedLayer): [string, OwnLayer][] {
+function separated(file: AdapterWeights, fused: FusedLayer): [string, OwnLayer][] {
   const module = moduleOf(fused.path);
   const rows =
     module && rowsOfModules(module, { rows: fused.outFeatures, width: fused.inFeatures });

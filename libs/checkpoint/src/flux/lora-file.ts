@@ -1,9 +1,9 @@
 import { at } from '@emloc/checked';
 
 import { invalidAdapter, readFloats } from '../adapter-tensors.js';
+import type { AdapterWeights } from '../adapter-weights.js';
 import { CheckpointError, quoted } from '../errors.js';
 import { listed } from '../listed.js';
-import type { SafetensorsFile } from '../safetensors-file.js';
 import type { LoraKey } from './lora-keys.js';
 
 /** How a LoRA file names its tensors. */
@@ -31,7 +31,7 @@ export interface LoraModule {
  * @throws CheckpointError listing the tensors that are unknown, missing or of a wrong shape
  */
 export async function loraModules(
-  file: SafetensorsFile,
+  file: AdapterWeights,
   naming: LoraNaming,
 ): Promise<readonly LoraModule[]> {
   const paths = modulePaths(file, naming);
@@ -47,7 +47,7 @@ export async function loraModules(
   return modules;
 }
 
-function modulePaths(file: SafetensorsFile, naming: LoraNaming): string[] {
+function modulePaths(file: AdapterWeights, naming: LoraNaming): string[] {
   const names = [...file.tensors.keys()];
   const unknown = names.filter((name) => {
     const parsed = naming.parse(name);
@@ -73,22 +73,14 @@ function reasonOf(names: readonly string[]): string {
   return reason === undefined ? '' : ` (${reason})`;
 }
 
-function assertHalves(
-  file: SafetensorsFile,
-  paths: readonly string[],
-  { keyOf }: LoraNaming,
-): void {
+function assertHalves(file: AdapterWeights, paths: readonly string[], { keyOf }: LoraNaming): void {
   const missing = paths
     .flatMap((path) => [keyOf(path, 'a'), keyOf(path, 'b')])
     .filter((name) => !file.tensors.has(name));
   if (missing.length > 0) throw invalidAdapter(file, `lacks ${listed(missing)}`);
 }
 
-function assertShapes(
-  file: SafetensorsFile,
-  paths: readonly string[],
-  { keyOf }: LoraNaming,
-): void {
+function assertShapes(file: AdapterWeights, paths: readonly string[], { keyOf }: LoraNaming): void {
   const wrong = paths.filter((path) => {
     const [a, b] = [shapeOf(file, keyOf(path, 'a')), shapeOf(file, keyOf(path, 'b'))];
     return a.length !== 2 || b.length !== 2 || a.at(0) !== b.at(1) || a.at(0) === 0;
@@ -102,11 +94,11 @@ function assertShapes(
   );
 }
 
-function shapeOf(file: SafetensorsFile, name: string): readonly number[] {
+function shapeOf(file: AdapterWeights, name: string): readonly number[] {
   return file.tensors.get(name)?.shape ?? [];
 }
 
-async function alphaOf(file: SafetensorsFile, name: string): Promise<number | null> {
+async function alphaOf(file: AdapterWeights, name: string): Promise<number | null> {
   if (!file.tensors.has(name)) return null;
   const values = await readFloats(file, name);
   if (values.length !== 1)

@@ -1,4 +1,5 @@
-import { readLayer, type LayerNumbersOf } from '../adapter-tensors.js';
+import { layerShape, readLayer, type LayerNumbersOf } from '../adapter-tensors.js';
+import { openAdapterFile, type AdapterWeights } from '../adapter-weights.js';
 import { CheckpointError, quoted } from '../errors.js';
 import { parseJson } from '../json-file.js';
 import { listed } from '../listed.js';
@@ -9,7 +10,7 @@ import {
   type LoraLayer,
 } from '../lora-adapter.js';
 import { parsePeftConfig, targetModulesOf } from '../peft-config.js';
-import { openSafetensors, type SafetensorsFile } from '../safetensors-file.js';
+import type { ReadPeftOptions } from '../read-peft.js';
 import { kohyaLayers } from './kohya.js';
 import { commonest, loraModules, type LoraModule, type LoraNaming } from './lora-file.js';
 import { diffusersKey, parseDiffusersKey, parseKohyaKey } from './lora-keys.js';
@@ -32,9 +33,9 @@ const naming: LoraNaming = {
  */
 export async function readDiffusersAdapter(
   path: string,
-  { linearModules }: { readonly linearModules?: LinearModules } = {},
+  { linearModules, signal }: Pick<ReadPeftOptions, 'linearModules' | 'signal'> = {},
 ): Promise<LoraAdapter> {
-  await using file = await openSafetensors(path);
+  await using file = await openAdapterFile(path, { signal });
   const isKohya = [...file.tensors.keys()].some((name) => parseKohyaKey(name) !== null);
   const adapter = isKohya ? await kohyaAdapter(file) : await diffusersAdapter(file);
   assertAdapter(adapter);
@@ -42,28 +43,31 @@ export async function readDiffusersAdapter(
   return { ...adapter, targetModules: targetModulesOf(adapter.layers.keys(), linearModules) };
 }
 
-async function kohyaAdapter(file: SafetensorsFile): Promise<LoraAdapter> {
+async function kohyaAdapter(file: AdapterWeights): Promise<LoraAdapter> {
   const own = await kohyaLayers(file);
   const rank = commonest([...own.values()].map((layer) => layer.rank));
   const alpha = commonest([...own.values()].map((layer) => layer.alpha));
   return { rank, alpha, useRslora: false, targetModules: [], layers: own };
 }
 
-async function diffusersAdapter(file: SafetensorsFile): Promise<LoraAdapter> {
+async function diffusersAdapter(file: AdapterWeights): Promise<LoraAdapter> {
   const modules = await loraModules(file, naming);
   const options = statedOptions(file, modules) ?? impliedOptions(file, modules);
   const { rank, alpha, useRslora } = options;
   const names = { nameOf: diffusersKey, ranksFrom: optionsKey };
   const layers = new Map<string, LoraLayer>();
   for (const { path } of modules)
-    layers.set(path, await readLayer(file, path, { ...options, ...names }));
+    layers.set(
+      path,
+      await readLayer(file, layerShape(file, path, { ...options, ...names }), names),
+    );
   return { rank, alpha, useRslora, targetModules: [], layers };
 }
 
 type LoraOptions = LayerNumbersOf & Pick<LoraAdapter, 'useRslora'>;
 
 /** The options that a file states for the transformer; null: none. */
-function statedOptions(file: SafetensorsFile, modules: readonly LoraModule[]): LoraOptions | null {
+function statedOptions(file: AdapterWeights, modules: readonly LoraModule[]): LoraOptions | null {
   const text = file.metadata[optionsKey];
   const entries = text === undefined ? [] : Object.entries(parsedOptions(file, text));
   const own = entries.flatMap(([key, value]): [string, unknown][] =>
@@ -86,7 +90,7 @@ function statedOptions(file: SafetensorsFile, modules: readonly LoraModule[]): L
   return options;
 }
 
-function parsedOptions(file: SafetensorsFile, text: string): object {
+function parsedOptions(file: AdapterWeights, text: string): object {
   const invalid = (reason: string, cause?: unknown) =>
     new CheckpointError(
       'CHECKPOINT_ADAPTER_INVALID',
@@ -103,7 +107,7 @@ function parsedOptions(file: SafetensorsFile, text: string): object {
  * @throws CheckpointError CHECKPOINT_ADAPTER_INVALID where only some have: programs differ in what
  * they take for the others
  */
-function impliedOptions(file: SafetensorsFile, modules: readonly LoraModule[]): LoraOptions {
+function impliedOptions(file: AdapterWeights, modules: readonly LoraModule[]): LoraOptions {
   const without = modules.filter(({ alpha }) => alpha === null).map(({ path }) => path);
   if (without.length > 0 && without.length < modules.length)
     throw new CheckpointError(
@@ -122,7 +126,7 @@ function impliedOptions(file: SafetensorsFile, modules: readonly LoraModule[]): 
 }
 
 function assertAllFit(
-  file: SafetensorsFile,
+  file: AdapterWeights,
   { layers }: LoraAdapter,
   linearModules: LinearModules,
 ): void {

@@ -1,3 +1,4 @@
+import { utimesSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { at } from '@emloc/checked';
@@ -327,6 +328,22 @@ async function writeWith(model: string, added: readonly SafetensorsEntry[]): Pro
     format: 'pt',
   });
 }
+
+it('leaves nothing where the model is changed in place meanwhile', () =>
+  inFolder(async (folder) => {
+    const [model, out] = [join(folder, 'model'), join(folder, 'out')];
+    await writeTinyModel(model, { dtype: 'float32', shards: 3 });
+    const shard = join(model, 'model-00002-of-00003.safetensors');
+    const onProgress = ({ phase }: MergeProgress) => {
+      if (phase === 'verifying') utimesSync(shard, 1, 1);
+    };
+    await expectRefusal(
+      mergeCheckpoint({ model, adapter: tinyAdapter(), out, onProgress }),
+      'CHECKPOINT_IO_FAILED',
+      /model-00002-of-00003.safetensors was changed since it was opened/,
+    );
+    expect(await readdir(folder)).toEqual(['model']);
+  }));
 
 describe('a merge over another', () => {
   /** A folder with a merge of so many shards, and what a user put beside them. */

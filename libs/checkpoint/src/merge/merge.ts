@@ -80,8 +80,9 @@ export async function mergeCheckpoint(options: MergeOptions): Promise<MergeRepor
   const source = await findMergeSource(model);
   await using checkpoint = await source.open(source.folder, { signal });
   if (options.allowUnusedLayers !== true) assertLayersUsed(checkpoint);
-  const adapter = withPathsOf(options.adapter, (path) => checkpoint.tensors.has(`${path}.weight`));
-  await assertOwnHead(checkpoint, adapter);
+  const isLayer = (path: string) => checkpoint.tensors.has(`${path}.weight`);
+  const adapter = { ...options.adapter, layers: withPathsOf(options.adapter.layers, isLayer) };
+  await assertOwnHead(checkpoint, adapter, signal);
   const plan = planMerge(checkpoint, adapter, dtype);
   await assertOutsideModel(source.folder, await findPlace(out));
   const weights = [...plan.keys()].map((file) => source.under + file);
@@ -151,6 +152,7 @@ async function fill(
     signal,
     onBytes: counter('verifying', totalBytes, onProgress),
   });
+  await checkpoint.assertUnchanged();
   await writeFileAtomic(join(temporary, recordFileName), `${JSON.stringify({ files }, null, 2)}\n`);
   return written;
 }

@@ -130,9 +130,10 @@ function planTensor({
 export async function assertOwnHead(
   checkpoint: ShardedCheckpoint,
   adapter: LoraAdapter,
+  signal?: AbortSignal,
 ): Promise<void> {
   const path = [...adapter.layers.keys()].find((each) => isHead(`${each}.weight`));
-  if (path === undefined || !(await isHeadTied(checkpoint))) return;
+  if (path === undefined || !(await isHeadTied(checkpoint, signal))) return;
   throw new CheckpointError(
     'CHECKPOINT_ADAPTER_MISMATCH',
     `${path} is tied to the embedding in ${checkpoint.folder}: merging into it would change the embedding too`,

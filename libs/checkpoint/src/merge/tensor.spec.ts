@@ -16,6 +16,7 @@ function zeros(): { source: SafetensorsFile; reads: number[] } {
     metadata: {},
     headerBytes: new Uint8Array(),
     read: unused,
+    rangeOf: () => ({ path: 'zeros', start: 0, bytes: 0 }),
     close: unused,
     [Symbol.asyncDispose]: unused,
     readRange: async (_, __, destination) => {

@@ -72,7 +72,7 @@ export async function openTextModel(
   try {
     for (const notice of whole.notices) onNotice?.(notice);
     assertContext(given, whole);
-    const adapter = await adapterOf(given, whole);
+    const adapter = await adapterOf(given, { whole, signal });
     const options = await withRecordedText(given);
     const source = textSourceOf({ imageRoot: null, ...options }, whole);
     const { exifOrientation } = options;
@@ -102,8 +102,12 @@ function assertContext({ context }: Pick<ModelOptions, 'context'>, { layout }: M
 
 async function adapterOf(
   { adapter, model: base }: Pick<ModelOptions, 'adapter' | 'model'>,
-  { layout }: Model,
+  { whole, signal }: { readonly whole: Model; readonly signal?: AbortSignal },
 ): Promise<LoraAdapter | null> {
   if (adapter === null) return null;
-  return readPeftAdapter(adapter, { linearModules: adaptableModules(layout), base });
+  return readPeftAdapter(adapter, {
+    linearModules: adaptableModules(whole.layout),
+    base,
+    signal,
+  });
 }

@@ -77,6 +77,11 @@ export async function assertSameWeights(
   }
 }
 
+/** @throws CheckpointError where a file of any model was changed since it was opened */
+export async function assertUnchanged(job: Job): Promise<void> {
+  for (const checkpoint of checkpointsOf(job).values()) await checkpoint.assertUnchanged();
+}
+
 function checkpointsOf({ whole, task }: Job): ReadonlyMap<string, Checkpoint> {
   return new Map([[trained, whole.checkpoint], ...task.checkpoints]);
 }

@@ -36,11 +36,13 @@ type Shape = Pick<TuneOptions, 'rank' | 'alpha' | 'useRslora' | 'useDora' | 'tar
 export async function readGivenStart<O extends TuneOptions>(
   options: O,
   layout: ModelLayout,
+  signal?: AbortSignal,
 ): Promise<{ readonly options: O; readonly start: GivenStart | null }> {
   if (options.initAdapter === null) return { options, start: null };
   const read = await readAdapter(options.initAdapter, {
     linearModules: adaptableModules(layout),
     ...(layout.diffusion ? {} : { base: options.model }),
+    signal,
   });
   assertOneShape(read);
   const shape = shapeOf(options, read, layout);

@@ -19,7 +19,7 @@ export async function prepareJob(options: TuneOptions, host: PrepareHost = {}): 
   assertOptionsOf('tune', options, 'text');
   const model = await openModel(options.model, { allowUnusedLayers, signal: host.signal });
   try {
-    const { options: whole, start } = await readGivenStart(options, model.layout);
+    const { options: whole, start } = await readGivenStart(options, model.layout, host.signal);
     return await textJob({ ...withModality(whole, model.layout), date }, { model, start }, host);
   } catch (error) {
     await model.close();
@@ -39,7 +39,7 @@ async function onPictures(
   });
   try {
     const { layout } = diffusion.transformer;
-    const { options: whole, start } = await readGivenStart(options, layout);
+    const { options: whole, start } = await readGivenStart(options, layout, host.signal);
     return await pictureJob(withModality(whole, layout), { diffusion, start }, host);
   } catch (error) {
     await diffusion.close();

@@ -1,9 +1,11 @@
+import { assertUnchanged } from '../inputs/guard-job.js';
 import { correct } from '../stages/correct.js';
 import { buildEmulator } from '../stages/emulate.js';
 import { runTrainStage } from '../stages/train.js';
 import { emulatorSource } from './factor-store.js';
 import { jobResultOf, type JobResult } from './job-result.js';
 import { bringRows, type JobRun } from './job-run.js';
+import type { Job } from './job.js';
 import { noOutcomeStore, type OutcomeStore } from './outcome-store.js';
 import { refine } from './refinement.js';
 import { sampleOriginal } from './sample-original.js';
@@ -36,8 +38,8 @@ async function runEmloc(run: JobRun, outcomes: OutcomeStore): Promise<JobResult>
     store: environment.factors,
     profile: environment.device.profile,
   });
-  const tuned = await outcomeOf(outcomes, 'train', () => tune(run));
-  const correction = await outcomeOf(outcomes, 'correct', async () => {
+  const tuned = await outcomeOf({ job, outcomes }, 'train', () => tune(run));
+  const correction = await outcomeOf({ job, outcomes }, 'correct', async () => {
     const { adapter, chosen, scores, base } = await correct(run, {
       adapter: tuned.adapter,
       emulator,
@@ -46,25 +48,28 @@ async function runEmloc(run: JobRun, outcomes: OutcomeStore): Promise<JobResult>
   });
   const plan = job.refinement;
   const refinement =
-    plan && (await outcomeOf(outcomes, 'refine', () => refine(run, { plan, correction, tuned })));
+    plan &&
+    (await outcomeOf({ job, outcomes }, 'refine', () => refine(run, { plan, correction, tuned })));
   return jobResultOf(job, { layers, tuned, correction, refinement });
 }
 
 /** Ratio 1: LoRA on the paged original, the upper bound to compare with. */
 async function runPlainLora(run: JobRun, outcomes: OutcomeStore): Promise<JobResult> {
   const { job } = run;
-  const tuned = await outcomeOf(outcomes, 'train', () => tune(run));
+  const tuned = await outcomeOf({ job, outcomes }, 'train', () => tune(run));
   return jobResultOf(job, { layers: [], tuned, correction: null, refinement: null });
 }
 
+/** Nothing is kept that may be of two versions of the model. */
 async function outcomeOf<S extends keyof StageOutcome>(
-  outcomes: OutcomeStore,
+  { job, outcomes }: { readonly job: Job; readonly outcomes: OutcomeStore },
   stage: S,
   run: () => Promise<StageOutcome[S]>,
 ): Promise<StageOutcome[S]> {
   const finished = await outcomes.load(stage);
   if (finished) return finished;
   const outcome = await run();
+  await assertUnchanged(job);
   await outcomes.save(stage, outcome);
   return outcome;
 }

@@ -5,3 +5,6 @@ export const mostCounted = 1_000_000;
 export const mostSteps = 10_000_000;
 /** Files of rows beside the first. */
 export const mostFurtherFiles = 99;
+
+/** Beyond it no optimizer learns anything. */
+export const mostLearningRate = 1_000_000;

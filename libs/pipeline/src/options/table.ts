@@ -1,8 +1,11 @@
+import { adapterOptions } from './adapter-options.js';
+import { courseOptions } from './course-options.js';
+import { emulatorOptions } from './emulator-options.js';
 import { inputOptions } from './input-options.js';
 import type { OptionCommand, OptionSpec } from './kinds.js';
 import { pictureOptions } from './picture-options.js';
 import { runningOptions } from './running-options.js';
-import { trainingOptions } from './training-options.js';
+import { stepOptions } from './step-options.js';
 
 /**
  * Every option of a job, of an evaluation, of a merge and of looking at data, in the order in which
@@ -11,7 +14,10 @@ import { trainingOptions } from './training-options.js';
  */
 export const optionTable = Object.freeze({
   ...inputOptions,
-  ...trainingOptions,
+  ...adapterOptions,
+  ...stepOptions,
+  ...emulatorOptions,
+  ...courseOptions,
   ...pictureOptions,
   ...runningOptions,
 });

@@ -76,7 +76,7 @@ export async function evaluatePictures(
 ): Promise<PicturesEvaluateReport> {
   assertOptionsOf('eval', options, 'pictures');
   const started = performance.now();
-  await using opened = await openPictureModel(options, host.onNotice);
+  await using opened = await openPictureModel(options, host);
   const recorded = await recordedPictures(options.adapter);
   const { signal } = host;
   const pictures = await picturesOf(options, { recorded: recorded.resolution, signal });

@@ -65,7 +65,7 @@ export async function generatePicture(
 ): Promise<PictureReport> {
   assertOptionsOf('generate', options, 'pictures');
   const path = await pictureFile(options.imageOut);
-  await using opened = await openPictureModel(options, host.onNotice);
+  await using opened = await openPictureModel(options, host);
   const ordered = await order(options, opened, host);
   const { profile } = host.target;
   const memory = pictureMemory(await needsOf(ordered, profile), options.vramBytes);

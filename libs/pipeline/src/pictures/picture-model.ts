@@ -25,18 +25,24 @@ interface OpenOptions {
   readonly allowUnusedLayers: boolean;
 }
 
-/** @throws the typed errors of models and adapters */
+interface OpenHost {
+  readonly onNotice?: (message: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** @throws the typed errors of models and adapters; the signal's reason when aborted */
 export async function openPictureModel(
   { model: folder, adapter: path, allowUnusedLayers }: OpenOptions,
-  onNotice?: (message: string) => void,
+  { onNotice, signal }: OpenHost = {},
 ): Promise<PictureModel> {
   for (const each of [folder, path ?? folder]) await settleOutput(each);
-  const diffusion = await openDiffusionModel(folder, { allowUnusedLayers });
+  const diffusion = await openDiffusionModel(folder, { allowUnusedLayers, signal });
   try {
     for (const notice of diffusion.notices) onNotice?.(notice);
     const { transformer } = diffusion;
     const linearModules = adaptableModules(transformer.layout);
-    const adapter = path === null ? null : await readAdapter(path, { linearModules, base: folder });
+    const adapter =
+      path === null ? null : await readAdapter(path, { linearModules, base: folder, signal });
     const frontBlocks = frontLength(transformer.layout, (linear) =>
       Boolean(adapter?.layers.has(linear)),
     );

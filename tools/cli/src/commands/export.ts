@@ -33,7 +33,7 @@ export const command = defineCommand({
     const modelfile = await modelfileOf(values.ollamaBase, out);
     await settleOutput(adapter);
     const model = await modelFolder(values.model, { progress, signal });
-    const lora = await readAdapter(adapter, { base: model });
+    const lora = await readAdapter(adapter, { base: model, signal });
     const written = await writeGgufAdapter(out, lora, { model, signal });
     if (modelfile) await writeFileAtomic(modelfile.path, modelfile.text, { signal });
     return {

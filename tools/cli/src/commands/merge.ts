@@ -25,7 +25,7 @@ export const command = defineCommand({
       overwrite,
       dtype: dtype ?? undefined,
       signal,
-      adapter: await readAdapter(adapter, { base: folder }),
+      adapter: await readAdapter(adapter, { base: folder, signal }),
       onProgress: ({ phase, doneBytes, totalBytes }) =>
         progress.update(phase, doneBytes, totalBytes),
     });

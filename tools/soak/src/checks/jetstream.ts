@@ -5,6 +5,8 @@ import type { NatsConnection } from '@emloc/nats';
 export interface StreamState {
   readonly name: string;
   readonly consumers: number;
+  /** Of these, those that nobody listens to or asks, and that the server ends by itself in time. */
+  readonly abandoned: number;
   readonly messages: number;
   readonly bytes: number;
   /** Messages by subject. */
@@ -80,7 +82,32 @@ async function streamState(nats: NatsConnection, name: string): Promise<StreamSt
   >(nats, `STREAM.INFO.${name}`, { subjects_filter: '>' });
   if (!info) return null;
   const { consumer_count: consumers, messages, bytes, subjects = {} } = info.state;
-  return { name, consumers, messages, bytes, subjects };
+  const abandoned = consumers === 0 ? 0 : await countAbandoned(nats, name);
+  return { name, consumers, abandoned, messages, bytes, subjects };
+}
+
+/** The longest that the client library gives a consumer of its own. */
+const longestIdleNs = 300_000_000_000;
+
+/** As the server lists a consumer. */
+export interface ConsumerState {
+  readonly config: { readonly inactive_threshold?: number };
+  /** Whether somebody listens where it delivers. */
+  readonly push_bound?: boolean;
+  /** Requests for messages that wait. */
+  readonly num_waiting?: number;
+}
+
+/** Whether a consumer waits for nothing but its end. */
+export function isAbandoned({ config, push_bound, num_waiting = 0 }: ConsumerState): boolean {
+  const { inactive_threshold: idleNs = 0 } = config;
+  return idleNs > 0 && idleNs <= longestIdleNs && push_bound !== true && num_waiting === 0;
+}
+
+async function countAbandoned(nats: NatsConnection, stream: string): Promise<number> {
+  type List = Answer & { readonly consumers: readonly ConsumerState[] | null };
+  const list = await ask<List>(nats, `CONSUMER.LIST.${stream}`, { offset: 0 });
+  return (list?.consumers ?? []).filter(isAbandoned).length;
 }
 
 export async function newestMessage(

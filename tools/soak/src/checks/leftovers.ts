@@ -13,6 +13,8 @@ interface DeviceRecord {
 export interface Stored {
   readonly streams: number;
   readonly consumers: number;
+  /** Of these, those that are there until the server ends them. */
+  readonly abandoned: number;
   readonly bytes: number;
   /** The stream with the most bytes. */
   readonly most: string;
@@ -31,6 +33,7 @@ export async function measureStored(nats: NatsConnection): Promise<Stored> {
   return {
     streams: streams.length,
     consumers: sum(({ consumers }) => consumers),
+    abandoned: sum(({ abandoned }) => abandoned),
     bytes: sum(({ bytes }) => bytes),
     most: mostOf(streams),
   };
