@@ -146,7 +146,7 @@ function biasedShapes(headLength: number): readonly [AttentionShape, ...Attentio
 
 /** One head of 512, as image decoders have. */
 const wide: AttentionShape = {
-  ...{ lengths: [70, 1, 200], heads: 1, kvHeads: 1, headLength: 512, scale: 512 ** -0.5 },
+  ...{ lengths: [70, 1, 130], heads: 1, kvHeads: 1, headLength: 512, scale: 512 ** -0.5 },
   mask: { kind: 'none' },
 };
 
