@@ -57,6 +57,5 @@ export function startsPrograms(path) {
   return [
     /[\\/]tools[\\/](?!goldens[\\/])[^\\/]+[\\/]test[\\/]/,
     /[\\/]services[\\/][^\\/]+[\\/]test[\\/]processes\.spec\.ts$/,
-    /[\\/]kernels\.spec\.ts$/,
   ].some((pattern) => pattern.test(path));
 }

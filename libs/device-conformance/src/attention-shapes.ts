@@ -91,6 +91,15 @@ export const variants: Readonly<Record<string, AttentionShape>> = {
       ];
     }),
   ),
+  ...Object.fromEntries(
+    [6, 64, 128, 256, 512].map((headLength): [string, AttentionShape] => [
+      `sequences without rows, launched for longer ones, heads of ${headLength}`,
+      {
+        ...{ lengths: [5, 0, 70, 0], longest: 256, heads: 2, kvHeads: 1 },
+        ...{ headLength, scale: headLength ** -0.5 },
+      },
+    ]),
+  ),
   'heads of 136, narrower than the next width': {
     ...{ lengths: [40, 90], heads: 2, kvHeads: 1, headLength: 136, scale: 136 ** -0.5 },
   },
@@ -123,7 +132,7 @@ export function biasedShapes(headLength: number): readonly [AttentionShape, ...A
 
 /** One head of 512, as image decoders have. */
 export const wide: AttentionShape = {
-  ...{ lengths: [70, 1, 200], heads: 1, kvHeads: 1, headLength: 512, scale: 512 ** -0.5 },
+  ...{ lengths: [70, 1, 130], heads: 1, kvHeads: 1, headLength: 512, scale: 512 ** -0.5 },
   mask: { kind: 'none' },
 };
 

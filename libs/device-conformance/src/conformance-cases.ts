@@ -46,6 +46,7 @@ import { memoryCases } from './device-cases/memory.js';
 import { workspaceCases } from './device-cases/workspace.js';
 import { defaultTolerance, Fixture, type Tolerance } from './fixture.js';
 import { createRandom } from './random.js';
+import { ReferenceResults } from './reference-results.js';
 
 /** One behaviour of a device. */
 export interface ConformanceCase {
@@ -124,12 +125,19 @@ export function conformanceCases({
   seed = 0,
 }: ConformanceOptions = {}): readonly ConformanceCase[] {
   const limits = { ...defaultTolerance, ...tolerance };
+  const results = new ReferenceResults();
   return definitions.map(({ group, name, check }) => ({
     group,
     name,
     run: async (device) => {
       const [tensors, bytes] = [device.liveTensors, device.budget.inUseBytes];
-      const fixture = new Fixture(device, createRandom(`${group} ${name}`, seed), limits);
+      const { computeDType, statisticsDType } = device.profile;
+      const fixture = new Fixture(
+        device,
+        createRandom(`${group} ${name}`, seed),
+        limits,
+        results.of(`${group} ${name} ${computeDType} ${statisticsDType}`),
+      );
       try {
         await check(fixture);
       } finally {

@@ -1,3 +1,4 @@
+import { get } from '@emloc/checked';
 import type { Backend } from '@emloc/device';
 
 import {
@@ -16,25 +17,29 @@ export interface DeviceConformanceOptions extends ConformanceOptions {
 }
 
 /**
- * Registers every case with jest. One backend serves all of them; each has a device and a budget of
- * its own.
+ * Registers every case with jest, on each of some backends after another, so that what a reference
+ * gives for one is there for the others. A backend serves all cases; each has a device and a budget
+ * of its own.
+ * @param backends by name
  */
 export function describeDeviceConformance(
-  name: string,
-  createBackend: () => Promise<Backend> | Backend,
+  backends: Readonly<Record<string, () => Promise<Backend> | Backend>>,
   { gaps = {}, ...options }: DeviceConformanceOptions = {},
 ): void {
-  describe(`device conformance: ${name}`, () => {
-    let backend: Backend;
+  describe('device conformance', () => {
+    const names = Object.keys(backends);
+    const opened = new Map<string, Backend>();
     beforeAll(async () => {
-      backend = await createBackend();
+      for (const [name, create] of Object.entries(backends)) opened.set(name, await create());
     });
-    afterAll(() => backend.close());
+    afterAll(() => Promise.all([...opened.values()].map((backend) => backend.close())));
     const cases = conformanceCases(options);
     for (const group of new Set(cases.map((conformanceCase) => conformanceCase.group))) {
       describe(group, () => {
         for (const conformanceCase of cases.filter((candidate) => candidate.group === group))
-          register(conformanceCase, gaps, () => backend);
+          describe.each(names)('on %s', (name) =>
+            register(conformanceCase, gaps, () => get(opened, name)),
+          );
       });
     }
     test('declares gaps of cases that exist', () => {

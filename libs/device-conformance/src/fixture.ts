@@ -38,6 +38,8 @@ export class Fixture {
     readonly device: Device,
     readonly random: () => number,
     private readonly tolerance: Tolerance,
+    /** Runs a reference that takes long, or gives what it gave for another device. */
+    readonly reference: <T>(run: () => T) => T,
   ) {
     this.compute = device.profile.computeDType;
     this.statistics = device.profile.statisticsDType;

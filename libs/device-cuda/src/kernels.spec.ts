@@ -1,26 +1,14 @@
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 
+import { changedUnits, readKernelRecord, renewKernelRecord } from '../test/kernel-record.js';
+import { unitGroups } from '../test/kernel-units.js';
+import { compileUnits, nvccVersion } from '../test/nvcc.js';
 import { kernelFiles, kernelSource, targetOf } from './compiler.js';
 import { createKernelCache, kernelCacheFolder, kernelKey } from './kernel-cache.js';
-
-const { status: nvccStatus, stdout: nvccVersion } = spawnSync('nvcc', ['--version'], {
-  encoding: 'utf8',
-});
-const hasNvcc = nvccStatus === 0;
-/**
- * What nvcc said of sources that compiled: the same sources and options need no second time, nor in
- * another clone. Beside the kernels that are compiled on this machine.
- */
-const reports = createKernelCache(join(kernelCacheFolder(), '..', 'nvcc-reports'));
-/** Hopper's front end sees code of its own; the others' differ in machine code alone. */
-const architectures = ['arch=compute_80,code=[sm_80,sm_89,sm_120]', 'arch=compute_90a,code=sm_90a'];
-/** For what takes long to compile: the oldest card and a large one; for its variants the latter. */
-const someArchitectures = ['arch=compute_80,code=sm_80', 'arch=compute_90a,code=sm_90a'];
-const oneArchitecture = ['arch=compute_90a,code=sm_90a'];
 
 describe('kernel files', () => {
   test('are found, and their includes are put in place', () => {
@@ -33,125 +21,42 @@ describe('kernel files', () => {
     }
   });
 
-  const whenNvcc = hasNvcc ? test : test.skip;
-  const isLarge = (name: string): boolean => /^(attention|delta-rule)/.test(name);
-  // Spilled registers are warnings, and warnings are errors.
-  const options = ['-Xptxas', '-warn-spills'];
+  const groups = unitGroups();
+  const [small, large, variants] = groups.map(({ units }) => units);
 
-  whenNvcc('compile without a warning', () => {
-    const files = kernelFiles().filter((name) => !isLarge(name));
-    expect(files.length).toBeGreaterThan(20);
-    compile(files, options, architectures);
+  test('are compiled, all of them, and with macros those whose registers are scarce', () => {
+    expect([...(small ?? []), ...(large ?? [])].sort()).toEqual(kernelFiles());
+    expect(variants?.length).toBeGreaterThan(20);
   });
 
-  whenNvcc('with products by tiles compile without a warning', () => {
-    const files = kernelFiles().filter(isLarge);
-    expect(files.length).toBeGreaterThan(10);
-    compile(files, options, someArchitectures);
+  test('compiled without a warning as they are, as the record says: `UPDATE_KERNELS=1 npm run jest -- libs/device-cuda/src/kernels.spec` renews it with nvcc', () => {
+    if (process.env['UPDATE_KERNELS']) renewKernelRecord(groups);
+    const record = readKernelRecord();
+    const changed = groups.flatMap((group) => changedUnits(record, group));
+    expect({ changed }).toEqual({ changed: [] });
+    expect(Object.keys(record).sort()).toEqual(groups.flatMap(({ units }) => units).sort());
   });
 
-  const masks = ['MASK=NONE', 'MASK=WINDOW:SOFT_CAP=1'];
-  const variants = kernelFiles()
-    .filter((name) => name.startsWith('attention'))
-    .flatMap((name) => masks.map((macros) => `${name}:${macros}`))
-    .concat(
-      'attention:MASK=NONE:RELATIVE_BIAS=1',
-      'delta-rule:HEAD_WIDTH=64',
-      'delta-rule-gradients:HEAD_WIDTH=64',
-      'attention:MASK=WINDOW:SOFT_CAP=1:RELATIVE_BIAS=1',
-      'decode-attention:LANES=32:GROUP=8:SOFT_CAP=1',
-      'decode-attention:LANES=1:GROUP=1:ALIGNED=0',
-      'decode-attention:LANES=32:GROUP=4:ALIGNED=0',
-      'decode-attention:LANES=32:GROUP=4:EIGHTS=2',
-    );
-  whenNvcc('with macros compile and spill next to nothing', () => {
-    const report = compile(variants, ['-Xptxas', '-v'], oneArchitecture);
-    for (const unit of variants) {
-      const spills = spilledBytes(report, unit);
-      expect({ unit, kernels: spills.length }).not.toEqual({ unit, kernels: 0 });
+  test('spill next to nothing with macros', () => {
+    const record = readKernelRecord();
+    for (const unit of variants ?? []) {
+      const { spilledBytes = [] } = record[unit] ?? {};
+      expect({ unit, kernels: spilledBytes.length }).not.toEqual({ unit, kernels: 0 });
       // Below this the compiler prefers one more block on the processor.
-      for (const bytes of spills)
+      for (const bytes of spilledBytes)
         expect({ unit, bytes: Math.min(bytes, 64) }).toEqual({ unit, bytes });
     }
   });
+
+  const whenNvcc = nvccVersion() === null ? test.skip : test;
+
+  whenNvcc('are compiled as the record says', () => {
+    const unit = 'decode-attention:LANES=1:GROUP=1:ALIGNED=0';
+    const { args = [] } = groups.find(({ units }) => units.includes(unit)) ?? {};
+    const { spilledBytes } = readKernelRecord()[unit] ?? {};
+    expect(compileUnits({ units: [unit], args }).get(unit)).toHaveLength(spilledBytes?.length ?? 0);
+  });
 });
-
-/**
- * Compiles units (see KernelCompiler.compile) for some architectures, all as one source: most of
- * the time for a small file goes to what the compiler reads before it.
- * @returns what the compiler says
- */
-function compile(
-  units: readonly string[],
-  options: readonly string[],
-  targets: readonly string[],
-): string {
-  const source = units.map(inNamespace).join('');
-  const args = [
-    ...['-std=c++17', '-Werror', 'all-warnings', '-fatbin', ...options],
-    ...targets.map((target) => `-gencode=${target}`),
-  ];
-  const key = kernelKey([nvccVersion, source, ...args]);
-  const known = reports.read(key);
-  if (known) return Buffer.from(known).toString();
-  const report = runNvcc(source, args);
-  reports.write(key, Buffer.from(report));
-  return report;
-}
-
-/** A unit's source apart from others in the same file: names and macros end with it. */
-function inNamespace(unit: string): string {
-  const [name = '', ...definitions] = unit.split(':');
-  // Units share kernels' names; C names would be one for all namespaces.
-  const source = kernelSource(name).replaceAll('extern "C" ', '');
-  const given = definitions.map((definition) => definition.split('=') as [string, string]);
-  const macros = [
-    ...given.map(([macro]) => macro),
-    ...[...source.matchAll(/^\s*#define (\w+)/gm)].map(([, macro]) => macro),
-  ];
-  return [
-    ...given.map(([macro, value]) => `#define ${macro} ${value}`),
-    `namespace ${namespaceOf(unit)} {`,
-    `#line 1 "${unit}"`,
-    source,
-    '}',
-    ...[...new Set(macros)].map((macro) => `#undef ${macro}`),
-    '',
-  ].join('\n');
-}
-
-function namespaceOf(unit: string): string {
-  return `unit_${unit.replace(/\W/g, '_')}`;
-}
-
-/** What each function of a unit spills, of ptxas' report on all. */
-function spilledBytes(report: string, unit: string): number[] {
-  const namespace = namespaceOf(unit);
-  const functions = new RegExp(
-    String.raw`Function properties for _ZN${namespace.length}${namespace}\d.*\n.* (\d+) bytes spill stores`,
-    'g',
-  );
-  return [...report.matchAll(functions)].map(([, bytes]) => Number(bytes));
-}
-
-/** @throws Error with the compiler's words where it fails */
-function runNvcc(source: string, args: readonly string[]): string {
-  const folder = mkdtempSync(join(tmpdir(), 'emloc-nvcc-'));
-  try {
-    const file = join(folder, 'kernels.cu');
-    writeFileSync(file, source);
-    const output = ['-o', join(folder, 'image'), file];
-    const { status, stderr } = spawnSync('nvcc', [...args, ...output], {
-      encoding: 'utf8',
-      maxBuffer: 2 ** 28,
-    });
-    if (status !== 0) throw new Error(`nvcc ${args.join(' ')}: ${stderr}`);
-    expect(readdirSync(folder)).toContain('image');
-    return stderr;
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
-}
 
 describe('kernel compiler', () => {
   test('compiles machine code where it can, else for the newest older card', () => {

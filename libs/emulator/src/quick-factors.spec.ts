@@ -9,8 +9,8 @@ import { PieceScope } from './piece-scope.js';
 import { solveQuickly } from './quick-factors.js';
 import type { FactorsChoice } from './solver.js';
 
-const side = 96;
-const kept = { few: 6, half: 48, all: side } as const;
+const side = 80;
+const kept = { few: 4, half: 40, all: side } as const;
 const orders = Array.from({ length: side }, (_, k) => k + 1);
 
 const spectra: Readonly<Record<string, readonly number[]>> = {

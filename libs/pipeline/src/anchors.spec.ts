@@ -233,7 +233,7 @@ describe('options of anchors', () => {
 });
 
 it('anchors a model that makes pictures, whose draws are those of its steps', async () => {
-  const { outputs, options, close } = await openPictureWorkspace();
+  const { outputs, options, close } = await openPictureWorkspace(3, { hasGuidance: false });
   const steps: string[] = [];
   const observer = (event: JobEvent): void => {
     if (event.type === 'step') steps.push(`${event.anchor} ${event.tokens}`);

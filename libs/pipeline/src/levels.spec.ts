@@ -114,7 +114,7 @@ describe('a job with levels', () => {
 });
 
 it('trains a model that makes pictures from coarse to fine', async () => {
-  const { outputs, options, close } = await openPictureWorkspace();
+  const { outputs, options, close } = await openPictureWorkspace(3, { hasGuidance: false });
   const steps: string[] = [];
   const observer = (event: JobEvent): void => {
     if (event.type === 'step') steps.push(`${event.stage} ${event.step} ${event.tokens}`);

@@ -174,7 +174,7 @@ it('holds the original of anchors and of the last level small, too', async () =>
 });
 
 it('is for models that make pictures, too', async () => {
-  const pictures = await openPictureWorkspace();
+  const pictures = await openPictureWorkspace(3, { hasGuidance: false });
   const notices: string[] = [];
   const observer = (event: JobEvent): void => {
     if (event.type === 'notice') notices.push(event.message);

@@ -2,6 +2,7 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/pr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { writePictureModel } from '@emloc/pipeline/testing';
 import { connect } from '@emloc/sdk';
 
 import { useResidentEmloc } from './resident-emloc.js';
@@ -107,19 +108,19 @@ describe('rows that show images', () => {
 });
 
 describe('pictures', () => {
-  const model = join(examples, 'flux/model');
+  let model: string;
   let pictures: string;
 
   beforeAll(async () => {
-    pictures = join(data, 'subject');
-    // Each of them is scored a dozen times.
+    [model, pictures] = [join(data, 'model'), join(data, 'subject')];
+    await writePictureModel(model, { hasGuidance: false });
     const filter = (path: string): boolean => !/0[2-9]\.png$|\.txt$/.test(path);
     await cp(join(examples, 'flux/data/subject'), pictures, { recursive: true, filter });
   });
 
-  const shown = ['--instance-prompt', 'a picture of sks toy', '--resolution', '64'];
-  const shape = ['--steps', '2', '--calibration', '2', '--refine-steps', '1', '--rank', '2'];
-  const same = ['--model', model, '--vram', '64MiB', ...shown, ...shape];
+  const shown = ['--instance-prompt', 'a picture of sks toy', '--resolution', '32'];
+  const shape = ['--steps', '2', '--grad-accum', '2', '--calibration', '2', '--refine-steps', '1'];
+  const same = (): readonly string[] => ['--model', model, '--vram', '64MiB', ...shown, ...shape];
 
   /**
    * Pictures, one with a caption of its own, with those of their class within, and another file.
@@ -143,21 +144,21 @@ describe('pictures', () => {
     const own = ['--data', subject, '--class-data', ofClass, '--class-prompt', 'a toy'];
     const create = ['jobs', 'create', '--server', server.endpoint, ...own];
     const validation = ['--validation', `server:${pictures}`];
-    const job = await emloc(...create, ...validation, ...same, '--download', served);
+    const job = await emloc(...create, ...validation, ...same(), '--download', served);
     expect(job).toEqual({
       code: 0,
       stdout: expect.stringContaining(' pictures/s'),
       stderr: expect.any(String),
     });
     const device = ['--device', 'cpu', '--threads', '1', '--out', alone];
-    const here = [...own, '--validation', pictures, ...same, ...device];
+    const here = [...own, '--validation', pictures, ...same(), ...device];
     expect(await emloc('tune', ...here)).toMatchObject({ code: 0 });
     await haveSameBytes('pytorch_lora_weights.safetensors', served, alone);
   });
 
   test('pictures of a folder that the deployment may not see are refused', async () => {
     const create = ['jobs', 'create', '--server', server.endpoint, '--data', 'server:/etc'];
-    const { code, stderr } = await emloc(...create, ...same, '--watch');
+    const { code, stderr } = await emloc(...create, ...same(), '--watch');
     expect(code).not.toBe(0);
     expect(stderr).toMatch(/data/);
   });

@@ -35,7 +35,6 @@ describe('startsPrograms', () => {
     ['/repo/services/trainer/test/processes.spec.ts', true],
     ['/repo/services/coordinator/test/watching.spec.ts', false],
     ['C:\\repo\\tools\\cli\\test\\serve.spec.ts', true],
-    ['/repo/libs/device-cuda/src/kernels.spec.ts', true],
     ['/repo/tools/cli/src/flags.spec.ts', false],
     ['/repo/tools/goldens/test/families.spec.ts', false],
     ['/repo/libs/rpc/test/calls.spec.ts', false],

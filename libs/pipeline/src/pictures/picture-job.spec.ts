@@ -57,7 +57,7 @@ async function changeTensor(folder: string, ending: string): Promise<string> {
 }
 
 beforeAll(async () => {
-  workspace = await openPictureWorkspace();
+  workspace = await openPictureWorkspace(3, { hasGuidance: false });
   usual = await run('usual');
 });
 
@@ -206,7 +206,7 @@ describe('what a job on pictures learns from', () => {
   });
 
   it('does not have what is held out, of 8 and more pictures', async () => {
-    const many = await openPictureWorkspace(8);
+    const many = await openPictureWorkspace(8, { hasGuidance: false });
     await using job = await prepareJob(many.options());
     expect(job.report).toMatchObject({ kind: 'pictures', heldOut: 1 });
     await many.close();

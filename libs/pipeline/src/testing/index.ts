@@ -1,0 +1,1 @@
+export { writePictureModel } from './picture-model.js';
