@@ -1,7 +1,8 @@
 /**
- * `npm test`: build, lint, types, format, circles, what is unused, all tests. `npm test -- PATTERN
- * ...` passes its arguments to jest and runs only that. The last line is `tests: N passed, N
- * failed`; the exit status is 0 only when every step passed and a test ran.
+ * `npm test`: build, all tests. `npm test -- --check` runs `npm run check` beside them, one check
+ * after another, which takes a processor while tests wait. `npm test -- PATTERN ...` passes its
+ * arguments to jest and runs only that. The last line is `tests: N passed, N failed`; the exit
+ * status is 0 only when every step passed and a test ran.
  */
 import process from 'node:process';
 
@@ -9,6 +10,7 @@ import { runChecks } from './checks.mjs';
 import { ensureInstalled } from './ensure-install.mjs';
 import { summarize } from './jest-summary.mjs';
 import { runJest } from './run-jest.mjs';
+import { standards } from './standards.mjs';
 import {
   chromium,
   ensureSystemPackages,
@@ -17,55 +19,14 @@ import {
   prometheus,
 } from './system-packages.mjs';
 
-const jestArguments = process.argv.slice(2);
+const jestArguments = process.argv.slice(2).filter((argument) => argument !== '--check');
+const isChecked = jestArguments.length < process.argv.length - 2;
 /** @type {import('./checks.mjs').Check} */
 const build = ['build', ['tools/setup/build.mjs']];
-/** A file that was well-formatted needs no second look until its contents change. */
-const prettierCache = [
-  '--cache',
-  '--cache-strategy=content',
-  '--cache-location=node_modules/.cache/prettier/.check-cache',
-];
-/**
- * They need no build, and take a processor while tests wait: the slowest first, one after another
- * beside the build and the tests.
- * @type {readonly import('./checks.mjs').Check[]}
- */
-const checks = [
-  ['lint and types', ['--max-semi-space-size=64', 'tools/setup/lint-and-types.mjs']],
-  [
-    'format',
-    [
-      ...['node_modules/prettier/bin/prettier.cjs', '--check', '.', '--log-level=warn'],
-      ...prettierCache,
-    ],
-  ],
-  [
-    'circles',
-    [
-      'node_modules/dependency-cruiser/bin/dependency-cruise.mjs',
-      '--config',
-      'tools/setup/circles.mjs',
-      'libs',
-      'services',
-      'tools',
-    ],
-  ],
-  [
-    'unused',
-    [
-      'node_modules/knip/bin/knip.js',
-      '--config',
-      'tools/setup/knip.mjs',
-      '--treat-config-hints-as-errors',
-    ],
-  ],
-];
-
 ensureInstalled();
 ensureSystemPackages([openBlas, natsServer, prometheus, chromium]);
 const isWhole = jestArguments.length === 0;
-const checking = runChecks(isWhole ? [checks] : []);
+const checking = runChecks(isChecked ? [standards] : []);
 const failedBuild = await runChecks(isWhole ? [[build]] : []);
 const tests = summarize(await runJest(jestArguments));
 const failedChecks = [...failedBuild, ...(await checking)];

@@ -87,7 +87,12 @@ function open(context: CpuContext, options: GatedDeltaRuleOptions, sizes: RuleSi
   };
   const count = sequences.offsets.length - 1;
   return {
-    ...{ bound: bind(context.linearAlgebra), sizes, arrays, states: kept(states, deltaChunks(sequences)) },
+    ...{
+      bound: bind(context.linearAlgebra),
+      sizes,
+      arrays,
+      states: kept(states, deltaChunks(sequences)),
+    },
     ...{ initial: kept(initialState, count), final: kept(finalState, count) },
     state: takeRows(context, keys, values),
     between: takeRows(context, tile, tile),
