@@ -50,7 +50,7 @@ function noWeights(folder: string, names: readonly string[]): CheckpointError {
       'pickled weights can run code and are not read; save the adapter again with save_pretrained',
     );
   const other = some(/\.(safetensors|gguf)$/);
-  if (other !== undefined) return refuse(other, `it is read under that name alone`);
+  if (other !== undefined) return refuse(other, 'it is read under that name alone');
   return new CheckpointError(
     'CHECKPOINT_NOT_FOUND',
     `${folder} has neither ${adapterWeightsName} nor an index of several files`,
