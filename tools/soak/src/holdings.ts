@@ -57,12 +57,11 @@ export class Holdings {
       add(life, 'memory', sample.residentBytes);
       add(life, 'descriptors', sample.descriptors);
     }
-    const { streams, consumers, abandoned, bytes, most } = await measureStored(bed.nats);
+    const { streams, consumers, bytes, most } = await measureStored(bed.nats);
     const life = this.#life(bed.kind, 'JetStream', null);
     life.most = most;
     add(life, 'streams', streams);
-    // What killed processes watched records with is there for five minutes more, however many died.
-    add(life, 'consumers', bed.kind === 'steady' ? consumers : consumers - abandoned);
+    add(life, 'consumers', consumers);
     add(life, 'stored', bytes);
   }
 

@@ -14,6 +14,7 @@ import {
   processProblems,
 } from './checks/job-checks.js';
 import { watchLayerResults } from './checks/layer-results.js';
+import { abandonedSince } from './checks/leftovers.js';
 import { deleteJob } from './deletion.js';
 import { brokenRound, describeError, type RoundOutcome, type SeenEvent } from './outcome.js';
 import type { RoundPlan } from './plan/rounds.js';
@@ -50,6 +51,7 @@ async function runOnce(
   events: SeenEvent[],
 ): Promise<RoundOutcome> {
   bed.takeExits();
+  const started = new Date();
   const hostile = plan.besideHostile ? bed.startHostileTenant() : null;
   try {
     if (hostile) await sleep(hostileLeadMs);
@@ -71,6 +73,7 @@ async function runOnce(
         : []),
       ...processProblems(bed.takeExits(), watched.faults),
       ...leftovers.map((left) => `left over: ${left}`),
+      ...(plan.faults.length === 0 ? await abandonedSince(bed.nats, started) : []),
     ];
     return { plan, ...watched, events, acceptedMs, leftovers, problems };
   } finally {

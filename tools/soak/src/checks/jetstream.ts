@@ -5,8 +5,11 @@ import type { NatsConnection } from '@emloc/nats';
 export interface StreamState {
   readonly name: string;
   readonly consumers: number;
-  /** Of these, those that nobody listens to or asks, and that the server ends by itself in time. */
-  readonly abandoned: number;
+  /**
+   * When those of them were made that nobody listens to or asks, and that the server ends by itself
+   * in time.
+   */
+  readonly abandoned: readonly Date[];
   readonly messages: number;
   readonly bytes: number;
   /** Messages by subject. */
@@ -17,6 +20,8 @@ export interface StreamState {
 export interface StoredMessage {
   readonly time: Date;
   readonly text: string;
+  /** Bytes of its payload. */
+  readonly size: number;
   /** Whether it only says that the record was deleted. */
   readonly isTombstone: boolean;
 }
@@ -82,7 +87,7 @@ async function streamState(nats: NatsConnection, name: string): Promise<StreamSt
   >(nats, `STREAM.INFO.${name}`, { subjects_filter: '>' });
   if (!info) return null;
   const { consumer_count: consumers, messages, bytes, subjects = {} } = info.state;
-  const abandoned = consumers === 0 ? 0 : await countAbandoned(nats, name);
+  const abandoned = consumers === 0 ? [] : await listAbandoned(nats, name);
   return { name, consumers, abandoned, messages, bytes, subjects };
 }
 
@@ -91,6 +96,8 @@ const longestIdleNs = 300_000_000_000;
 
 /** As the server lists a consumer. */
 export interface ConsumerState {
+  /** RFC 3339. */
+  readonly created: string;
   readonly config: { readonly inactive_threshold?: number };
   /** Whether somebody listens where it delivers. */
   readonly push_bound?: boolean;
@@ -99,15 +106,19 @@ export interface ConsumerState {
 }
 
 /** Whether a consumer waits for nothing but its end. */
-export function isAbandoned({ config, push_bound, num_waiting = 0 }: ConsumerState): boolean {
+export function isAbandoned({
+  config,
+  push_bound,
+  num_waiting = 0,
+}: Omit<ConsumerState, 'created'>): boolean {
   const { inactive_threshold: idleNs = 0 } = config;
   return idleNs > 0 && idleNs <= longestIdleNs && push_bound !== true && num_waiting === 0;
 }
 
-async function countAbandoned(nats: NatsConnection, stream: string): Promise<number> {
+async function listAbandoned(nats: NatsConnection, stream: string): Promise<Date[]> {
   type List = Answer & { readonly consumers: readonly ConsumerState[] | null };
   const list = await ask<List>(nats, `CONSUMER.LIST.${stream}`, { offset: 0 });
-  return (list?.consumers ?? []).filter(isAbandoned).length;
+  return (list?.consumers ?? []).filter(isAbandoned).map(({ created }) => new Date(created));
 }
 
 export async function newestMessage(
@@ -122,9 +133,11 @@ export async function newestMessage(
   >(nats, `STREAM.MSG.GET.${stream}`, { last_by_subj: subject });
   if (!found) return null;
   const { data = '', hdrs = '', time } = found.message;
+  const payload = Buffer.from(data, 'base64');
   return {
     time: new Date(time),
-    text: Buffer.from(data, 'base64').toString('utf8'),
+    text: payload.toString('utf8'),
+    size: payload.byteLength,
     isTombstone: /KV-Operation: (DEL|PURGE)/.test(Buffer.from(hdrs, 'base64').toString('latin1')),
   };
 }
