@@ -1,1 +1,3 @@
-export { createNullBackend, type KernelWork, type NullBackend } from './null-backend.js';
+export type { KernelWork } from './kernel-work.js';
+export { createNullBackend, type NullBackend } from './null-backend.js';
+export type { HostLaunches } from './null-recorder.js';

@@ -6,6 +6,7 @@ import {
   type AttentionMask,
   type DeviceProfile,
   type DType,
+  type Tensor,
 } from '@emloc/device';
 
 import { createNullBackend } from './index.js';
@@ -287,5 +288,42 @@ describe('null backend', () => {
     buffer.bytes[3] = 9;
     expect(buffer.bytes[3]).toBe(9);
     buffer.dispose();
+  });
+
+  test('records launches where the device makes them apart from the host', () => {
+    expect(createNullBackend(profile).recorder).toBeNull();
+    const backend = createNullBackend({ ...profile, launchOperations: 1e9 });
+    const device = new Device(backend, new MemoryBudget(2 ** 20));
+    const [x, out] = ['x', 'out'].map((label) =>
+      device.allocate([4, 4], 'bfloat16', 'activations', label),
+    ) as [Tensor, Tensor];
+    const add = (): void => device.kernels.add({ x, out });
+    add();
+    expect(device.recorder?.begin([])).toBe(true);
+    add();
+    add();
+    const recorded = device.recorder?.end([], []);
+    expect(backend.launches).toEqual({ issued: 3, recorded: 2, repeated: 0 });
+    recorded?.launch();
+    recorded?.launch();
+    expect(backend.launches).toEqual({ issued: 5, recorded: 2, repeated: 4 });
+    expect(backend.work.get('add')?.calls).toBe(3 + 4);
+  });
+
+  test.each([
+    ['a copy', (device: Device, x: Tensor) => device.download(x)],
+    ['an event', (device: Device) => device.record('compute')],
+    ['a wait', (device: Device) => device.streamWait('compute', device.record('copy'))],
+    ['a synchronisation', (device: Device) => device.synchronize()],
+  ])('no recording goes on over %s', async (_, interrupt) => {
+    const backend = createNullBackend({ ...profile, launchOperations: 1e9 });
+    const device = new Device(backend, new MemoryBudget(2 ** 20));
+    const x = device.allocate([4, 4], 'bfloat16', 'activations', 'x');
+    device.recorder?.begin([]);
+    device.kernels.fill({ out: x, value: 1 });
+    await interrupt(device, x);
+    device.kernels.fill({ out: x, value: 1 });
+    expect(device.recorder?.end([], [])).toBeNull();
+    expect(backend.launches).toEqual({ issued: 2, recorded: 0, repeated: 0 });
   });
 });

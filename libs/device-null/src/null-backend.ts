@@ -18,22 +18,21 @@ import {
   type Work,
 } from '@emloc/device';
 
+import type { KernelWork } from './kernel-work.js';
+import { CountingRecorder, type HostLaunches } from './null-recorder.js';
+
 /** Bytes that crossed between host and device, uploads by the stream that they were put on. */
 interface TransferredBytes {
   readonly uploaded: Readonly<Record<StreamName, number>>;
   readonly downloaded: number;
 }
 
-/** The work of all launches of one kernel. */
-export interface KernelWork extends Work {
-  readonly calls: number;
-  readonly float64Flops: number;
-}
-
 /** A device without memory or arithmetic that counts what it is asked to do. */
 export interface NullBackend extends Backend {
   /** Work so far, by kernel; a kernel that was never launched has no entry. A snapshot. */
   readonly work: ReadonlyMap<KernelName, KernelWork>;
+  /** Of the host, of that work. A snapshot. */
+  readonly launches: HostLaunches;
   /** Transfers so far. A snapshot. */
   readonly transferred: TransferredBytes;
 }
@@ -43,7 +42,8 @@ export interface NullBackend extends Backend {
  * reserve are the profile's. It allocates nothing; kernels check their operands' shapes and do
  * nothing; cholesky finds every matrix positive definite; events are done at once. `download` gives
  * zeros, large ones to be read only, since they share their memory; `downloadBytes` writes nothing;
- * all host buffers are the same memory.
+ * all host buffers are the same memory. Where the device makes launches apart from the host, they
+ * are recorded, and every recording fits.
  */
 export function createNullBackend(profile: DeviceProfile): NullBackend {
   return new CountingBackend(profile);
@@ -56,7 +56,8 @@ const finished: DeviceEvent = Object.freeze({
 
 class CountingBackend implements NullBackend {
   readonly kernels: Kernels;
-  readonly #work = new Map<KernelName, KernelWork>();
+  readonly recorder: CountingRecorder | null;
+  readonly #counter = new CountingRecorder();
   readonly #uploaded: Record<StreamName, number> = { compute: 0, copy: 0 };
   readonly #live = new Set<symbol>();
   readonly #hostMemory = new SharedHostMemory();
@@ -66,10 +67,15 @@ class CountingBackend implements NullBackend {
 
   constructor(readonly profile: DeviceProfile) {
     this.kernels = this.#createKernels();
+    this.recorder = (profile.launchOperations ?? 0) > 0 ? this.#counter : null;
   }
 
   get work(): ReadonlyMap<KernelName, KernelWork> {
-    return new Map(this.#work);
+    return this.#counter.work;
+  }
+
+  get launches(): HostLaunches {
+    return this.#counter.launches;
   }
 
   get transferred(): TransferredBytes {
@@ -92,6 +98,7 @@ class CountingBackend implements NullBackend {
 
   upload(destination: Tensor, source: HostArray, stream: StreamName): void {
     void destination.handle;
+    if (stream === 'compute') this.#counter.interrupt();
     this.#uploaded[stream] += source.bytes.byteLength;
   }
 
@@ -123,18 +130,24 @@ class CountingBackend implements NullBackend {
     return new Float32Array(this.#zerosOf(4 * count), 0, count);
   }
 
-  record(): DeviceEvent {
+  record(stream: StreamName): DeviceEvent {
+    if (stream === 'compute') this.#counter.interrupt();
     return finished;
   }
 
-  streamWait(): void {}
+  streamWait(stream: StreamName): void {
+    if (stream === 'compute') this.#counter.interrupt();
+  }
 
-  async synchronize(): Promise<void> {}
+  async synchronize(): Promise<void> {
+    this.#counter.interrupt();
+  }
 
   async close(): Promise<void> {}
 
   #countDownload(source: Tensor): void {
     void source.handle;
+    this.#counter.interrupt();
     this.#downloaded += source.byteLength;
   }
 
@@ -144,20 +157,11 @@ class CountingBackend implements NullBackend {
     return this.#zeros;
   }
 
-  #count(kernel: KernelName, { flops, bytes, float64Flops = 0 }: Work): void {
-    const before = this.#work.get(kernel) ?? { calls: 0, flops: 0, bytes: 0, float64Flops: 0 };
-    this.#work.set(kernel, {
-      calls: before.calls + 1,
-      flops: before.flops + flops,
-      bytes: before.bytes + bytes,
-      float64Flops: before.float64Flops + float64Flops,
-    });
-  }
-
   #createKernels(): Kernels {
     const counted = (name: KernelName) => {
       const work = kernelDefinitions[name].work as (options: unknown) => Work;
-      return (options: unknown) => this.#count(name, work(options));
+      return (options: unknown) =>
+        this.#counter.count(name, { float64Flops: 0, ...work(options), calls: 1 });
     };
     const launched = launchedKernelNames.map((name) => [name, counted(name)]);
     const awaited = factorizationNames.map((name) => {

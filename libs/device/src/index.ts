@@ -101,7 +101,7 @@ export {
   type QuantizedFormat,
 } from './quantization.js';
 export type { WorkspaceBytes, DeviceProfile } from './profile.js';
-export { type KernelRate, type DeviceRates, roughRates } from './rates.js';
+export { type KernelRate, type DeviceRates, type LaunchRates, roughRates } from './rates.js';
 export type { DeviceTarget } from './target.js';
 export {
   type HostArray,
@@ -112,5 +112,5 @@ export {
   type Backend,
   Device,
 } from './device.js';
-export type { LaunchGraph, LaunchRecorder } from './recorder.js';
+export type { LaunchGraph, LaunchRecorder, RecordedWork } from './recorder.js';
 export { launchedAsItComes, repeatsOn, type Repeats } from './repeats.js';

@@ -9,13 +9,27 @@ export interface KernelRate {
   readonly secondsPerFloat64Flop?: number;
 }
 
+/** What launches take the host where a device works beside it. */
+export interface LaunchRates {
+  /** Of a launch by itself, with what a program does for it. */
+  readonly secondsPerLaunch: number;
+  /** Of recording one, beyond that. */
+  readonly secondsPerRecordedLaunch: number;
+  /** Of making a recorded one again, before the device begins with it. */
+  readonly secondsPerRepeatedLaunch: number;
+}
+
 /** How fast a device is, from `measureRates` or a data sheet. */
 export interface DeviceRates {
   readonly kernels: Readonly<Partial<Record<KernelName, KernelRate>>>;
   /** For kernels without an entry. */
   readonly otherwise: KernelRate;
+  /** Beside which kernels go on. Absent: their calls have all that launches take. */
+  readonly launches?: LaunchRates;
   readonly uploadSecondsPerByte: number;
   readonly downloadSecondsPerByte: number;
+  /** Of host memory that is copied from for the first time. Absent: it takes no time. */
+  readonly lockSecondsPerByte?: number;
 }
 
 /**

@@ -12,6 +12,7 @@ import type { OptimizerRecord } from './optimizer/optimizer.js';
 import { PassContext, type PagedModel } from './paged-model.js';
 import { roundedRows } from './rounding.js';
 import { learningRateAt, type LearningRateSchedule } from './schedule.js';
+import { StateSaver } from './state-saver.js';
 import {
   batchesOf,
   countMicroBatches,
@@ -157,7 +158,7 @@ type RunInputs = Omit<TrainOptions, 'adapter' | 'optimizer' | 'anchors'> &
 async function runSteps(
   inputs: RunInputs,
 ): Promise<TrainingProgress & Pick<TrainResult, 'divergence'>> {
-  const { model, batches, path, schedule, resume, checkpoint, signal } = inputs;
+  const { model, batches, path, schedule, resume, signal } = inputs;
   let started = performance.now() - (resume?.seconds ?? 0) * 1000;
   let progress: TrainingProgress = {
     step: resume?.step ?? 0,
@@ -165,12 +166,12 @@ async function runSteps(
     seconds: secondsSince(started),
     finalLoss: resume?.finalLoss ?? Number.NaN,
   };
-  let savedStep = progress.step;
-  const save = async (): Promise<void> => {
-    if (!checkpoint || savedStep === progress.step) return;
-    await checkpoint.save(await downloadState(progress, inputs));
-    savedStep = progress.step;
-  };
+  const saver = new StateSaver(inputs.checkpoint ?? null, {
+    step: progress.step,
+    isBeside: model.device.profile.overlapsCopies ?? false,
+  });
+  const save = (): Promise<void> =>
+    saver.save(progress.step, () => downloadState(progress, inputs));
   const scheduleRest = (): void => {
     const rest = countMicroBatches(batches, progress.step);
     if (rest > 0) model.pager.schedule(trainingOrder(model.layout, path), rest);
@@ -210,11 +211,7 @@ async function runSteps(
         finalLoss: report.loss,
       };
       inputs.onStep?.(report);
-      if (
-        checkpoint &&
-        isSaved(progress.step, { steps: batches.length, everySteps: checkpoint.everySteps })
-      )
-        await save();
+      if (saver.isDue(progress.step, batches.length)) await save();
       if (inputs.pause?.isDue(progress.step)) {
         await pause();
         scheduleRest();
@@ -225,13 +222,8 @@ async function runSteps(
     // last completed one.
     if (signal?.aborted) await save();
     throw error;
+  } finally {
+    await saver.end();
   }
   return { ...progress, divergence: null };
-}
-
-function isSaved(
-  step: number,
-  { steps, everySteps }: { steps: number; everySteps: number },
-): boolean {
-  return step % everySteps === 0 || (step === steps && Number.isFinite(everySteps));
 }

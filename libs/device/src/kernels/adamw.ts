@@ -30,6 +30,9 @@ export interface AdamwOptions {
   readonly step: number;
 }
 
+/** Whose adapters are updated at once: a model has hundreds. */
+const probedLayers = 8;
+
 export const adamw: LaunchedKernel<AdamwOptions> = {
   work({ parameters, gradients, firstMoments, secondMoments, squaredGradientNorms }) {
     assertCount('adamw', 'gradients', gradients.length, parameters.length);
@@ -52,16 +55,17 @@ export const adamw: LaunchedKernel<AdamwOptions> = {
   probe: {
     boundBy: 'memory',
     prepare: ({ tensor }, { widest, hiddenSize, loraRank }) => {
-      const state = () => [
-        tensor([widest.outFeatures, loraRank], 'float32'),
-        tensor([hiddenSize, loraRank], 'float32'),
-      ];
+      const state = () =>
+        Array.from({ length: probedLayers }, () => [
+          tensor([widest.outFeatures, loraRank], 'float32'),
+          tensor([hiddenSize, loraRank], 'float32'),
+        ]).flat();
       const options = {
         parameters: state(),
         gradients: state(),
         firstMoments: state(),
         secondMoments: state(),
-        squaredGradientNorms: tensor([2], 'float32'),
+        squaredGradientNorms: tensor([2 * probedLayers], 'float32'),
         maxGradientNorm: 1,
         learningRate: 0,
         beta1: 0.9,

@@ -8,6 +8,10 @@ export interface CountedWork {
   readonly uploadedBytes: number;
   readonly prefetchedBytes: number;
   readonly downloadedBytes: number;
+  /** Launches of the host's, those that were recorded, and those that were made again. */
+  readonly issued: number;
+  readonly recorded: number;
+  readonly repeated: number;
 }
 
 export const noWork: CountedWork = Object.freeze({
@@ -15,6 +19,9 @@ export const noWork: CountedWork = Object.freeze({
   uploadedBytes: 0,
   prefetchedBytes: 0,
   downloadedBytes: 0,
+  issued: 0,
+  recorded: 0,
+  repeated: 0,
 });
 
 const noKernelWork: KernelWork = Object.freeze({ calls: 0, flops: 0, bytes: 0, float64Flops: 0 });
@@ -27,6 +34,7 @@ export function countedBy(backend: NullBackend): CountedWork {
     uploadedBytes: uploaded.compute,
     prefetchedBytes: uploaded.copy,
     downloadedBytes: downloaded,
+    ...backend.launches,
   };
 }
 
@@ -47,6 +55,9 @@ export function plus(a: CountedWork, b: CountedWork, times = 1): CountedWork {
     uploadedBytes: a.uploadedBytes + times * b.uploadedBytes,
     prefetchedBytes: a.prefetchedBytes + times * b.prefetchedBytes,
     downloadedBytes: a.downloadedBytes + times * b.downloadedBytes,
+    issued: a.issued + times * b.issued,
+    recorded: a.recorded + times * b.recorded,
+    repeated: a.repeated + times * b.repeated,
   };
 }
 
@@ -57,8 +68,20 @@ export function secondsOf(
   overlapsCopies: boolean,
 ): number {
   const copies = counted.prefetchedBytes * rates.uploadSecondsPerByte;
-  const work = secondsWithoutPrefetch(counted, rates);
+  const work = withLaunches(secondsWithoutPrefetch(counted, rates), counted, rates);
   return overlapsCopies ? Math.max(copies, work) : copies + work;
+}
+
+/** The host launches beside the device's work, but for what is made again, which waits for it. */
+function withLaunches(
+  work: number,
+  { issued, recorded, repeated }: CountedWork,
+  { launches }: DeviceRates,
+): number {
+  if (!launches) return work;
+  const { secondsPerLaunch, secondsPerRecordedLaunch, secondsPerRepeatedLaunch } = launches;
+  const host = issued * secondsPerLaunch + recorded * secondsPerRecordedLaunch;
+  return Math.max(work, host) + repeated * secondsPerRepeatedLaunch;
 }
 
 function secondsWithoutPrefetch(

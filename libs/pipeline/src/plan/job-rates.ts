@@ -8,6 +8,7 @@ import {
 
 import type { Job } from '../job/job.js';
 import { meanTokens } from './is-estimated.js';
+import { withLaunchRates } from './launch-rates.js';
 import { meanBatchRows } from './mean-batch-rows.js';
 import { measureRates, type BenchmarkShape } from './measure-rates.js';
 import { measureReads } from './reads.js';
@@ -56,7 +57,8 @@ async function deviceRates(
   }
   await using opened = device;
   const rates = await measureRates(opened, benchmarkShape(job), signal);
-  return await withTrialSteps(opened, job, { rates, signal });
+  const tried = await withTrialSteps(opened, job, { rates, signal });
+  return await withLaunchRates(opened, job, { rates: tried, signal });
 }
 
 /** The shapes of a job's average micro-batch. */

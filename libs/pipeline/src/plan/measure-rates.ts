@@ -3,19 +3,26 @@ import {
   Device,
   kernelDefinitions,
   MemoryBudget,
-  TensorScope,
   type DeviceRates,
   type KernelName,
   type KernelOptions,
   type KernelRate,
   type Prepare,
   type Probe,
-  type ProbeOperands,
   type ProbeShape,
   type Work,
 } from '@emloc/device';
 import { createNullBackend } from '@emloc/device-null';
 import type { ModelLayout } from '@emloc/models';
+
+import {
+  callSeconds,
+  secondsOf,
+  timed,
+  timeLaunches,
+  withOperands,
+  type Launches,
+} from './time-launches.js';
 
 /** Shapes that a job works with, for a benchmark that resembles it. */
 export interface BenchmarkShape {
@@ -25,16 +32,6 @@ export interface BenchmarkShape {
   readonly sequenceLength: number;
   readonly loraRank: number;
 }
-
-/** Prepares launches of one kernel; the same operands on either device. */
-type Launches = (device: Device, operands: ProbeOperands) => () => void | Promise<unknown>;
-
-/**
- * Long enough to see past the clock's grain and a cold cache, short enough not to be noticed before
- * a run of minutes.
- */
-const minimumProbeSeconds = 0.03;
-const maximumRepetitions = 64;
 
 /** Kernels that models launch whose blocks carry states along rows, and no others. */
 const ofStates: readonly KernelName[] = ['gatedDeltaRule', 'gatedDeltaRuleBackward'];
@@ -52,7 +49,7 @@ export async function measureRates(
   signal?: AbortSignal,
 ): Promise<DeviceRates> {
   const kernels: Partial<Record<KernelName, KernelRate>> = {};
-  const secondsPerCall = await launchSeconds(device);
+  const secondsPerCall = await callSeconds(device);
   const hasStates = shape.layout.blocks.some(({ program }) => program.states.length > 0);
   const isLaunched = (name: KernelName): boolean =>
     (hasStates || !ofStates.includes(name)) &&
@@ -100,21 +97,21 @@ function headDimOf({ ropes, diffusion }: ModelLayout): number {
   return Math.max(...[...ropes.values()].map(({ spec }) => spec.rotaryDim));
 }
 
-/**
- * What a launch takes whatever its work. 0 on a device that overlaps copies with its work: it does
- * so with launches, too.
- */
-async function launchSeconds(device: Device): Promise<number> {
-  if (device.profile.overlapsCopies) return 0;
-  return timeLaunches(device, ({ kernels }, { tensor }) => {
-    const [x, out] = [tensor([1, 1]), tensor([1, 1])];
-    return () => kernels.add({ x, out, alpha: 1e-3 });
-  });
+/** Rows of a product that reads a weight and does next to nothing with it. */
+const fewRows = 8;
+
+/** Operands that a kernel has next to nothing to do with; a product sums as many as ever. */
+function leastShape({ headDim, loraRank, widest }: ProbeShape): ProbeShape {
+  return {
+    ...{ sequences: 1, sequenceLength: 2, heads: 1, headDim, loraRank },
+    ...{ hiddenSize: headDim, vocabularySize: headDim },
+    widest: { inFeatures: widest.inFeatures, outFeatures: headDim },
+  };
 }
 
 interface Measuring {
   readonly shape: ProbeShape;
-  /** Left out of what its work takes. */
+  /** Of any launch; left out of what its work takes. */
   readonly secondsPerCall: number;
 }
 
@@ -122,20 +119,29 @@ interface Measuring {
 async function rateOf<K extends KernelName>(
   device: Device,
   kernel: K,
-  { shape, secondsPerCall }: Measuring,
+  { shape, secondsPerCall: ofAny }: Measuring,
 ): Promise<KernelRate | null> {
   const probe = kernelDefinitions[kernel].probe as Probe<KernelOptions<K>> | undefined;
   if (!probe) return null;
-  const time = async (prepare: Prepare<KernelOptions<K>>): Promise<Timing> => {
-    const launches = launchesOf(kernel, shape, prepare);
-    const seconds = await timeLaunches(device, launches);
+  const launchSeconds = (prepare: Prepare<KernelOptions<K>>, of = shape): Promise<number> =>
+    timeLaunches(device, launchesOf(kernel, of, prepare));
+  const small = probe.boundBy === 'both' ? probe.thin : probe.prepare;
+  // Beside the host short work waits for itself: what a kernel takes at least is its own.
+  const secondsPerCall = device.recorder ? await launchSeconds(small, leastShape(shape)) : ofAny;
+  const time = async (prepare: Prepare<KernelOptions<K>>, of = shape): Promise<Timing> => {
+    const seconds = await launchSeconds(prepare, of);
     return {
       seconds: Math.max(seconds / 2, seconds - secondsPerCall),
-      work: await countLaunches(device, kernel, launches),
+      work: await countLaunches(device, kernel, launchesOf(kernel, of, prepare)),
     };
   };
-  if (probe.boundBy === 'both')
-    return { ...bothRate(await time(probe.dense), await time(probe.thin)), secondsPerCall };
+  if (probe.boundBy === 'both') {
+    // There a product of few columns has too few tiles to say what a byte takes.
+    const thin = device.recorder
+      ? await time(probe.dense, { ...shape, sequences: 1, sequenceLength: fewRows })
+      : await time(probe.thin);
+    return { ...bothRate(await time(probe.dense), thin), secondsPerCall };
+  }
   const { seconds, work } = await time(probe.prepare);
   return probe.boundBy === 'arithmetic'
     ? { secondsPerFlop: seconds / work.flops, secondsPerByte: 0, secondsPerCall }
@@ -171,63 +177,39 @@ function launchesOf<K extends KernelName>(
   };
 }
 
-async function transferRates(
-  device: Device,
-): Promise<Pick<DeviceRates, 'uploadSecondsPerByte' | 'downloadSecondsPerByte'>> {
-  const elements = 2 ** 20;
-  using tensor = device.allocate([elements], device.profile.computeDType, 'workspace', 'benchmark');
-  const host = device.allocateHost(tensor.byteLength);
+type TransferRates = Pick<
+  DeviceRates,
+  'uploadSecondsPerByte' | 'downloadSecondsPerByte' | 'lockSecondsPerByte'
+>;
+
+/** Where memory is locked for copies, as much as a layer has. */
+const transferred = { elements: 2 ** 20, lockedElements: 2 ** 23 };
+
+async function transferRates(device: Device): Promise<TransferRates> {
+  const dtype = device.profile.computeDType;
+  const elements = device.recorder ? transferred.lockedElements : transferred.elements;
+  using tensor = device.allocate([elements], dtype, 'workspace', 'benchmark');
+  const { byteLength } = tensor;
+  const host = device.allocateHost(byteLength);
+  const uploads = async (repetitions: number): Promise<void> => {
+    for (let i = 0; i < repetitions; i += 1) device.upload(tensor, { bytes: host.bytes, dtype });
+    await device.synchronize();
+  };
   try {
-    const upload = await timed(async (repetitions) => {
-      for (let i = 0; i < repetitions; i += 1)
-        device.upload(tensor, { bytes: host.bytes, dtype: device.profile.computeDType });
-      await device.synchronize();
-    });
+    host.bytes.fill(1);
+    const first = await secondsOf(() => uploads(1));
+    const upload = await timed(uploads);
     const download = await timed(async (repetitions) => {
       for (let i = 0; i < repetitions; i += 1) await device.downloadBytes(tensor, host.bytes);
     });
     return {
-      uploadSecondsPerByte: upload / tensor.byteLength,
-      downloadSecondsPerByte: download / tensor.byteLength,
+      uploadSecondsPerByte: upload / byteLength,
+      downloadSecondsPerByte: download / byteLength,
+      ...(device.recorder ? { lockSecondsPerByte: Math.max(0, first - upload) / byteLength } : {}),
     };
   } finally {
     host.dispose();
   }
-}
-
-async function timeLaunches(device: Device, launches: Launches): Promise<number> {
-  return withOperands(device, async (operands) => {
-    const launch = launches(device, operands);
-    await launch();
-    await device.synchronize();
-    return timed(async (repetitions) => {
-      for (let i = 0; i < repetitions; i += 1) await launch();
-      await device.synchronize();
-    });
-  });
-}
-
-/** Seconds of one repetition: the least of three runs that are each long enough. */
-async function timed(run: (repetitions: number) => Promise<void>): Promise<number> {
-  let repetitions = 1;
-  for (;;) {
-    const seconds = await secondsOf(() => run(repetitions));
-    if (seconds < minimumProbeSeconds / 3 && repetitions < maximumRepetitions) repetitions *= 2;
-    else
-      return (
-        Math.min(
-          seconds,
-          await secondsOf(() => run(repetitions)),
-          await secondsOf(() => run(repetitions)),
-        ) / repetitions
-      );
-  }
-}
-
-async function secondsOf(run: () => Promise<void>): Promise<number> {
-  const started = performance.now();
-  await run();
-  return (performance.now() - started) / 1000;
 }
 
 async function countLaunches(
@@ -244,31 +226,4 @@ async function countLaunches(
   const work = backend.work.get(kernel);
   if (!work) throw new Error(`benchmark: the probe of ${kernel} launches something else`);
   return work;
-}
-
-async function withOperands<T>(
-  device: Device,
-  run: (operands: ProbeOperands) => Promise<T>,
-): Promise<T> {
-  using scope = new TensorScope(device, 'benchmark');
-  return await run({
-    statisticsDType: device.profile.statisticsDType,
-    tensor: (shape, dtype = device.profile.computeDType) => {
-      const tensor = scope.own(device.allocate(shape, dtype, 'workspace', 'benchmark'));
-      device.kernels.fill({ out: tensor, value: 0.5 });
-      return tensor;
-    },
-    indices: (values) =>
-      scope.own(
-        device.tensor(
-          { bytes: new Uint8Array(values.buffer), dtype: 'int32' },
-          [values.length],
-          'int32',
-          'workspace',
-          'benchmark',
-        ),
-      ),
-    upload: (tensor, values) =>
-      device.upload(tensor, { bytes: new Uint8Array(values.buffer), dtype: 'float32' }),
-  });
 }

@@ -75,12 +75,15 @@ export async function planJob(inputs: TimedInputs): Promise<JobPlan> {
     const working = work.seconds(report.name, rates, { counts, overlapsCopies });
     const copies = work.copies(report.name, rates, counts);
     const { device } = run.environment;
-    const readSeconds = readingOf(inputs, { stage: report.name, memory, device, ...copies });
+    const reading = readingOf(inputs, { stage: report.name, memory, device, ...copies });
+    const once = work.onceSeconds(report.name, rates, overlapsCopies);
     return {
       ...report,
-      seconds: overlapsCopies ? Math.max(working, readSeconds) : working + readSeconds,
+      seconds: overlapsCopies
+        ? Math.max(once, reading.once) + Math.max(working - once, reading.again)
+        : working + reading.once + reading.again,
       copySeconds: copies.seconds,
-      readSeconds,
+      readSeconds: reading.once + reading.again,
     };
   });
   const steps = work.stepSeconds('train', rates, overlapsCopies);
@@ -92,9 +95,9 @@ export async function planJob(inputs: TimedInputs): Promise<JobPlan> {
   return { fits: fit.fits, budgetBytes, neededBytes, stages, stepSeconds, anchors };
 }
 
-/** Seconds that a stage reads weights for. */
+/** Seconds that a stage reads weights for, and takes memory for them, at first; and then. */
 function readingOf(
-  { job, profile, readSecondsPerByte = 0 }: TimedInputs,
+  { job, profile, rates, readSecondsPerByte = 0 }: TimedInputs,
   stage: {
     readonly stage: StageName;
     readonly memory: MemoryPlan;
@@ -103,9 +106,10 @@ function readingOf(
     readonly anchorBytes: number;
     readonly device: Device;
   },
-): number {
+): { readonly once: number; readonly again: number } {
   const phase = phases.find((name) => stagesOfPhase[name].includes(stage.stage));
-  if (readSecondsPerByte === 0 || phase === undefined || phase === 'front') return 0;
+  if (readSecondsPerByte === 0 || phase === undefined || phase === 'front')
+    return { once: 0, again: 0 };
   const source = sourceOf(job, profile, phase);
   const original = trainedOriginal(job);
   const { device, memory, uploadedBytes, anchorBytes } = stage;
@@ -127,9 +131,13 @@ function readingOf(
     residentBytes: memory.train.originalBytes ?? 0,
     hostBytes: host.ofOriginal,
   });
-  const bytes = ofPhase * wholeShare(source, device) + ofAnchors * wholeShare(original, device);
   const inFiles = fileBytes(job.whole) / allDeviceBytes(job.whole.source, device);
-  return bytes * inFiles * readSecondsPerByte;
+  const secondsOf = (when: 'once' | 'again'): number =>
+    (ofPhase[when] * wholeShare(source, device) + ofAnchors[when] * wholeShare(original, device)) *
+    inFiles *
+    readSecondsPerByte;
+  const locking = (ofPhase.kept + ofAnchors.kept) * (rates.lockSecondsPerByte ?? 0);
+  return { once: secondsOf('once') + locking, again: secondsOf('again') };
 }
 
 /** How often a source's bytes its weights would take as they are in files. */

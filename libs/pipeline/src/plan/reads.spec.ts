@@ -6,16 +6,26 @@ describe('bytes that a stage reads', () => {
   const streaming = { uploadedBytes: 1000, weightBytes: 100, residentBytes: 20 };
 
   it('are the weights once where the host has room for what streams', () => {
-    expect(readBytes({ ...streaming, hostBytes: 80 })).toBe(100);
+    expect(readBytes({ ...streaming, hostBytes: 80 })).toEqual({ once: 100, again: 0, kept: 80 });
   });
 
   it('are also, of every further copy, the share that it has no room for', () => {
-    expect(readBytes({ ...streaming, hostBytes: 60 })).toBe(100 + 900 / 4);
-    expect(readBytes({ ...streaming, hostBytes: 0 })).toBe(1000);
+    expect(readBytes({ ...streaming, hostBytes: 60 })).toEqual({
+      once: 100,
+      again: 900 / 4,
+      kept: 60,
+    });
+    expect(readBytes({ ...streaming, hostBytes: 0 })).toEqual({ once: 100, again: 900, kept: 0 });
+  });
+
+  it('stay nowhere where nothing is copied twice', () => {
+    const once = { ...streaming, uploadedBytes: 100, hostBytes: 80 };
+    expect(readBytes(once)).toEqual({ once: 100, again: 0, kept: 0 });
   });
 
   it('are no more than what is copied', () => {
-    expect(readBytes({ ...streaming, uploadedBytes: 30, hostBytes: 0 })).toBe(30);
+    const few = { ...streaming, uploadedBytes: 30, hostBytes: 0 };
+    expect(readBytes(few)).toEqual({ once: 30, again: 0, kept: 0 });
   });
 });
 

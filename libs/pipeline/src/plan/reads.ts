@@ -12,16 +12,26 @@ interface Streaming {
   readonly hostBytes: number;
 }
 
-/**
- * Bytes that a stage reads from disk: each weight once, and at every further copy the share that
- * the host has no room for.
- */
-export function readBytes(streaming: Streaming): number {
+/** Bytes that a stage reads from disk. */
+interface ReadBytes {
+  /** Each weight, as it is needed first. */
+  readonly once: number;
+  /** At every further copy the share that the host has no room for. */
+  readonly again: number;
+  /** Of `once`, those that stay in host memory for further copies. */
+  readonly kept: number;
+}
+
+export function readBytes(streaming: Streaming): ReadBytes {
   const { uploadedBytes, weightBytes, residentBytes, hostBytes } = streaming;
   const streamed = Math.max(0, weightBytes - residentBytes);
   const missing = streamed > hostBytes ? 1 - hostBytes / streamed : 0;
   const once = Math.min(uploadedBytes, weightBytes);
-  return once + missing * (uploadedBytes - once);
+  return {
+    once,
+    again: missing * (uploadedBytes - once),
+    kept: uploadedBytes > weightBytes ? Math.min(streamed, hostBytes) : 0,
+  };
 }
 
 /** Little enough not to be noticed, unless one tensor is larger. */
@@ -31,23 +41,34 @@ const mostTensors = 16;
 const mostTensorBytes = 2 ** 30;
 
 /**
- * Seconds that reading a byte of a model's files takes now, by reading some of its largest tensors:
- * what a call costs counts little there.
+ * Seconds that reading a byte of a model's files takes now, by reading some of its largest tensors
+ * beside each other, as a job does: what a call costs counts little there.
  */
 export async function measureReads({ checkpoint }: Pick<Model, 'checkpoint'>): Promise<number> {
+  const reads = probedTensors(checkpoint).map(({ name, size }) => ({
+    name,
+    // Memory that is there: what taking it costs is not reading.
+    destination: new Uint8Array(size).fill(1),
+  }));
+  const bytes = reads.reduce((sum, { destination }) => sum + destination.length, 0);
+  if (bytes === 0) return 0;
+  const started = performance.now();
+  await Promise.all(reads.map(({ name, destination }) => checkpoint.read(name, destination)));
+  return (performance.now() - started) / 1000 / bytes;
+}
+
+/** The largest of a model, one at least. */
+function probedTensors(checkpoint: Checkpoint): { readonly name: string; readonly size: number }[] {
   const largest = sizesIn(checkpoint)
     .filter(({ size }) => size <= mostTensorBytes)
-    .sort((a, b) => b.size - a.size);
-  let [bytes, seconds] = [0, 0];
-  for (const { name, size } of largest.slice(0, mostTensors)) {
-    if (bytes > 0 && bytes + size > probeBytes) break;
-    const destination = new Uint8Array(size);
-    const started = performance.now();
-    await checkpoint.read(name, destination);
-    seconds += (performance.now() - started) / 1000;
-    bytes += destination.length;
-  }
-  return bytes === 0 ? 0 : seconds / bytes;
+    .sort((a, b) => b.size - a.size)
+    .slice(0, mostTensors);
+  let bytes = 0;
+  return largest.filter(({ size }) => {
+    const isTaken = bytes === 0 || bytes + size <= probeBytes;
+    if (isTaken) bytes += size;
+    return isTaken;
+  });
 }
 
 const bytesOf = new WeakMap<Checkpoint, number>();

@@ -1,6 +1,7 @@
 import type { DeviceRates } from '@emloc/device';
 import type { NullBackend } from '@emloc/device-null';
 
+import type { StagePart } from '../job/environment.js';
 import { StageWork } from './stage-work.js';
 
 /** Of one second a flop, a byte and a call; of two a byte that is copied. */
@@ -11,16 +12,20 @@ const rates: DeviceRates = {
   downloadSecondsPerByte: 2,
 };
 
+const noLaunches = { issued: 0, recorded: 0, repeated: 0 };
+
 interface Counts {
   readonly flops?: number;
   readonly float64Flops?: number;
   readonly compute?: number;
   readonly copy?: number;
+  readonly launches?: typeof noLaunches;
 }
 
 /** Seconds of a stage that does this in one turn. */
 function secondsOf(counts: Counts, overlapsCopies: boolean, given = rates): number {
   const { flops = 0, float64Flops = 0, compute = 0, copy = 0 } = counts;
+  const { launches = noLaunches } = counts;
   let done = false;
   const backend = {
     get work() {
@@ -30,6 +35,9 @@ function secondsOf(counts: Counts, overlapsCopies: boolean, given = rates): numb
     get transferred() {
       const uploaded = done ? { compute, copy } : { compute: 0, copy: 0 };
       return { uploaded, downloaded: 0 };
+    },
+    get launches() {
+      return done ? launches : noLaunches;
     },
   } as unknown as NullBackend;
   const work = new StageWork();
@@ -67,6 +75,7 @@ describe('the time of a stage', () => {
         return new Map([['gemm', { calls: 0, bytes: 0, flops, float64Flops: 0 }]]);
       },
       transferred: { uploaded: { compute: 0, copy: 0 }, downloaded: 0 },
+      launches: noLaunches,
     } as unknown as NullBackend;
     const work = new StageWork();
     const onTurn = work.record(backend);
@@ -78,5 +87,52 @@ describe('the time of a stage', () => {
     flops += 10;
     onTurn('leave', 'front');
     expect(work.seconds('front', rates, { overlapsCopies: false })).toBe(10 - 20 + 70 + 10);
+  });
+
+  it('is that of launching where this takes longer, and of what is made again besides', () => {
+    const launches = {
+      secondsPerLaunch: 2,
+      secondsPerRecordedLaunch: 3,
+      secondsPerRepeatedLaunch: 5,
+    };
+    const seconds = (flops: number, counts: Partial<typeof noLaunches>): number => {
+      const given = { flops, launches: { ...noLaunches, ...counts } };
+      return secondsOf(given, true, { ...rates, launches });
+    };
+    expect(seconds(100, { issued: 10, recorded: 4 })).toBe(100);
+    expect(seconds(10, { issued: 10, recorded: 4 })).toBe(20 + 12);
+    expect(seconds(10, { issued: 1, repeated: 4 })).toBe(10 + 20);
+    expect(secondsOf({ flops: 10, launches: { ...noLaunches, issued: 99 } }, true)).toBe(10);
+  });
+
+  it('is, of steps that are not rehearsed, that of the later half of those of their level', () => {
+    const work = new StageWork();
+    let flops = 0;
+    const backend = {
+      get work() {
+        return new Map([['gemm', { calls: 0, bytes: 0, flops, float64Flops: 0 }]]);
+      },
+      transferred: { uploaded: { compute: 0, copy: 0 }, downloaded: 0 },
+      launches: noLaunches,
+    } as unknown as NullBackend;
+    const onTurn = work.record(backend);
+    onTurn('enter', 'train');
+    const parts = (part: StagePart, ...values: readonly number[]): void => {
+      for (const value of values) {
+        flops += value;
+        work.onPart('train', part);
+      }
+    };
+    parts('step', 1000, 90, 80, 3, 5);
+    parts('change', 7);
+    parts('step', 60, 20, 40);
+    onTurn('leave', 'train');
+    const counts = { step: 1 + 7 * 2, anchor: 0, validation: 0, sample: 0, change: 1 };
+    const rehearsed = 1000 + 90 + 80 + 3 + 5 + 7 + 60 + 20 + 40;
+    // Twice as many steps as were rehearsed.
+    expect(work.seconds('train', rates, { counts, overlapsCopies: true })).toBe(
+      rehearsed + 4 * 4 + 3 * 30,
+    );
+    expect(work.onceSeconds('train', rates, true)).toBe(1000);
   });
 });

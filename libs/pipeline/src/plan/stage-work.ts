@@ -1,3 +1,4 @@
+import { last } from '@emloc/checked';
 import type { DeviceRates } from '@emloc/device';
 import type { NullBackend } from '@emloc/device-null';
 
@@ -64,6 +65,15 @@ export class StageWork {
     return this.#sum(stage, counts, (counted) => secondsOf(counted, rates, overlapsCopies));
   }
 
+  /** Time of what a stage does once, its first step among it. */
+  onceSeconds(stage: StageName, rates: DeviceRates, overlapsCopies: boolean): number {
+    return sumOf(
+      this.#of(stage)
+        .filter(({ part }) => part === null)
+        .map(({ counted }) => secondsOf(counted, rates, overlapsCopies)),
+    );
+  }
+
   /**
    * What a stage copies between host and device, that of anchors apart, and the time of that alone.
    */
@@ -91,17 +101,19 @@ export class StageWork {
     /** null: all, and what is done once. */
     parts: readonly StagePart[] | null = null,
   ): number {
-    const spans = this.#of(stage);
+    const spans = this.#of(stage).map(({ part, counted }) => ({ part, value: of(counted) }));
     const total = (part: StagePart | null): number =>
-      spans.filter((span) => span.part === part).reduce((sum, { counted }) => sum + of(counted), 0);
-    const factor = (part: StagePart): number => {
+      sumOf(spans.filter((span) => span.part === part).map(({ value }) => value));
+    /** Of so many that are not rehearsed. */
+    const others = (part: StagePart): number => {
       const rehearsed = spans.filter((span) => span.part === part).length;
-      if (!counts || rehearsed === 0) return 1;
+      if (!counts || rehearsed === 0) return 0;
       // The first step is among what is done once.
-      return Math.max(0, counts[part] - (part === this.#begun.get(stage) ? 1 : 0)) / rehearsed;
+      const count = Math.max(0, counts[part] - (part === this.#begun.get(stage) ? 1 : 0));
+      return ((count - rehearsed) / rehearsed) * laterTotal(spans, part);
     };
     const once = parts === null ? total(null) : 0;
-    return (parts ?? stageParts).reduce((sum, part) => sum + factor(part) * total(part), once);
+    return (parts ?? stageParts).reduce((sum, part) => sum + total(part) + others(part), once);
   }
 
   /** Of every step that was rehearsed but the first and anchors. */
@@ -125,6 +137,31 @@ export class StageWork {
 }
 
 const stageParts: readonly StagePart[] = ['step', 'anchor', 'validation', 'sample', 'change'];
+
+/**
+ * What all spans of a part would take if they were like the later half of them, level by level: at
+ * first launches are made one by one that are later made as one.
+ */
+function laterTotal(
+  spans: readonly { readonly part: StagePart | null; readonly value: number }[],
+  part: StagePart,
+): number {
+  const levels: number[][] = [[]];
+  for (const span of spans) {
+    if (span.part === part) last(levels).push(span.value);
+    if (span.part === 'change') levels.push([]);
+  }
+  return sumOf(
+    levels.map((values) => {
+      const later = values.slice(values.length >> 1);
+      return (sumOf(later) * values.length) / Math.max(1, later.length);
+    }),
+  );
+}
+
+function sumOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0);
+}
 
 function isStep(part: StagePart): boolean {
   return part === 'step' || part === 'anchor';
