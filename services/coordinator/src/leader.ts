@@ -42,9 +42,10 @@ const crashLimit = 5;
 const crashPauseMs = 1000;
 const announcers = 4;
 /**
- * The first when a stage has mostly ended, the last when one that did not has been abandoned.
+ * The first when a stage has mostly ended, the second on a busy machine, the last when one that did
+ * not end has been abandoned.
  */
-const sweepDelaysMs = [2000, 28_000, 60_000] as const;
+const sweepDelaysMs = [2000, 8000, 20_000, 60_000] as const;
 const removers = 4;
 const removalCheckMs = { most: 60_000, least: 100 };
 
