@@ -41,8 +41,11 @@ interface Driven {
 const crashLimit = 5;
 const crashPauseMs = 1000;
 const announcers = 4;
-/** The second when a stage that did not end has been abandoned. */
-const sweepDelaysMs = [30_000, 60_000] as const;
+/**
+ * The first when a stage has mostly ended, the second on a busy machine, the last when one that did
+ * not end has been abandoned.
+ */
+const sweepDelaysMs = [2000, 8000, 20_000, 60_000] as const;
 const removers = 4;
 const removalCheckMs = { most: 60_000, least: 100 };
 

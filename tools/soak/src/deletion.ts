@@ -4,7 +4,7 @@ import { isEmlocError, type EmlocClient } from '@emloc/sdk';
 import type { Bed } from './bed/bed.js';
 import { leftInBuckets, leftInScratch } from './checks/leftovers.js';
 
-/** What a stage stored after its job had ended is swept 30 and 90 s later. */
+/** What a stage stored after its job had ended is swept from 2 to 90 s later. */
 const cleanWithinMs = 120_000;
 const cancelledWithinMs = 60_000;
 const over: readonly string[] = ['succeeded', 'failed', 'cancelled'];

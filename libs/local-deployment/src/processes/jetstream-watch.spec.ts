@@ -12,25 +12,31 @@ const folder = mkdtempSync(join(tmpdir(), 'emloc-watch-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const [everyMs, limitMs] = [250, 500];
+/** Much longer than anything takes. */
+const answerMs = 60_000;
 
 /** A watch of a server, whose looks a test lets come one after the other. */
-function watch(server: string, answerMs: number) {
+function watch(server: string, withinMs: number) {
   const [clock, stop] = [new FakeClock(), new AbortController()];
   let looks = 0;
   const verdict = jetStreamHangs(
     { servers: [server] },
-    { everyMs, answerMs, limitMs, signal: stop.signal, clock },
+    { everyMs, answerMs: withinMs, limitMs, signal: stop.signal, clock },
   );
-  const over = verdict.then(() => true);
+  let isOver = false;
+  const over = (): void => void (isOver = true);
+  verdict.then(over, over);
+  const untilWaiting = (): Promise<boolean> =>
+    until(() => isOver || clock.pending > 0, 'the watch waits for its next look');
   /** Resolves to false where the watch has ended in place of another look. */
   const look = async (): Promise<boolean> => {
-    const isWaiting = until(() => clock.pending > 0, 'the watch waits for its next look');
-    if (await Promise.race([over, isWaiting.then(() => false)])) return false;
+    await untilWaiting();
+    if (isOver) return false;
     await clock.advance(everyMs);
     looks += 1;
     return true;
   };
-  return { verdict, look, stop, looks: () => looks };
+  return { verdict, look, untilWaiting, stop, looks: () => looks };
 }
 
 test('a server that answers, but not for its store, is told; the watch ends with its signal', async () => {
@@ -60,9 +66,9 @@ test('a server that answers, but not for its store, is told; the watch ends with
 test('a server that is well, or that stands still, is not', async () => {
   const server = await startNatsServer({ storeDir: join(folder, 'nats') });
   const pid = server.pid ?? 0;
-  const looks = (3 * limitMs) / everyMs;
+  const looks = limitMs / everyMs + 1;
   try {
-    const [well, still] = [watch(server.url, 60_000), watch(server.url, 50)];
+    const [well, still] = [watch(server.url, answerMs), watch(server.url, 50)];
     for (let count = 0; count < looks; count += 1) expect(await well.look()).toBe(true);
     well.stop.abort();
     expect(await well.verdict).toBe(false);
@@ -73,6 +79,27 @@ test('a server that is well, or that stands still, is not', async () => {
     process.kill(pid, 'SIGCONT');
     still.stop.abort();
     expect(await still.verdict).toBe(false);
+  } finally {
+    process.kill(pid, 'SIGCONT');
+    await server.stop();
+  }
+});
+
+test('a watch ends with its signal at once, also while it waits for its next look or for an answer', async () => {
+  const server = await startNatsServer({ storeDir: join(folder, 'nats-too') });
+  const pid = server.pid ?? 0;
+  try {
+    const [waiting, asking] = [watch(server.url, answerMs), watch(server.url, answerMs)];
+    for (const each of [waiting, asking]) expect(await each.look()).toBe(true);
+    await Promise.all([waiting, asking].map(({ untilWaiting }) => untilWaiting()));
+    process.kill(pid, 'SIGSTOP');
+    expect(await asking.look()).toBe(true);
+    const startMs = performance.now();
+    for (const { stop, verdict } of [waiting, asking]) {
+      stop.abort();
+      expect(await verdict).toBe(false);
+    }
+    expect(performance.now() - startMs).toBeLessThan(answerMs);
   } finally {
     process.kill(pid, 'SIGCONT');
     await server.stop();

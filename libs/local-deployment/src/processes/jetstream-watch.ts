@@ -64,15 +64,19 @@ export async function jetStreamHangs(
   // A server that has ended since is watched when it is there again.
   if (!nats) return false;
   const place = placeOf(at(access.servers, 0));
+  // What waits for an answer then waits no longer.
+  const end = (): void => void closeNats(nats);
+  signal.addEventListener('abort', end, { once: true });
   try {
     let wellMs = clock.now();
-    while (!signal.aborted) {
+    for (;;) {
       await pause(everyMs, { signal, clock });
+      if (signal.aborted) return false;
       if ((await healthOf(nats, { ...options, ...place })) !== 'silent') wellMs = clock.now();
       else if (clock.now() - wellMs >= limitMs && !signal.aborted) return true;
     }
-    return false;
   } finally {
+    signal.removeEventListener('abort', end);
     await closeNats(nats);
   }
 }

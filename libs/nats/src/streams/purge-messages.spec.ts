@@ -114,8 +114,12 @@ test('nor are items that were taken out of a queue, whose workers go on with the
   expect(after.counted).toBe(after.stored);
   expect(after.stored).toBeLessThan(before.stored - 20_000);
   expect([...(await queue.states()).keys()]).toEqual(['stays.one', 'stays.two']);
-  for (const key of ['stays.one', 'stays.two'])
-    expect((await items.next()).value).toMatchObject({ key });
+  await expect(first.value?.release()).rejects.toMatchObject({ code: 'WORK_STALE' });
+  for (const key of ['stays.one', 'stays.two']) {
+    const { value } = await items.next();
+    expect(value).toMatchObject({ key });
+    await value?.complete(1);
+  }
   taking.abort();
   await items.return?.();
   await queue.destroy();
