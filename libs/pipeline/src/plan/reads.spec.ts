@@ -29,12 +29,14 @@ describe('bytes that a stage reads', () => {
   });
 });
 
-it('is measured on the largest tensors that a buffer may hold', async () => {
+it('is measured on the largest tensors that a buffer may hold, up to an amount', async () => {
   const read: string[] = [];
   const tensors = new Map([
     ['small', { shape: [8], dtype: 'bfloat16' as const }],
     ['table', { shape: [2 ** 18, 10_752], dtype: 'bfloat16' as const }],
-    ['large', { shape: [2 ** 25], dtype: 'bfloat16' as const }],
+    ['large', { shape: [2 ** 26], dtype: 'bfloat16' as const }],
+    ['second', { shape: [2 ** 26 - 8], dtype: 'bfloat16' as const }],
+    ['third', { shape: [2 ** 25], dtype: 'bfloat16' as const }],
   ]);
   const checkpoint: Pick<Checkpoint, 'tensors' | 'read'> = {
     tensors: tensors as unknown as Checkpoint['tensors'],
@@ -44,5 +46,5 @@ it('is measured on the largest tensors that a buffer may hold', async () => {
     },
   };
   expect(await measureReads({ checkpoint: checkpoint as Checkpoint })).toBeGreaterThanOrEqual(0);
-  expect(read).toEqual(['large']);
+  expect(read).toEqual(['large', 'second', 'small']);
 });

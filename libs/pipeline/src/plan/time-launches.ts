@@ -1,3 +1,4 @@
+import { at } from '@emloc/checked';
 import {
   TensorScope,
   type Device,
@@ -21,6 +22,8 @@ const longestRecordedSeconds = 1e-3;
 const recordedLaunches = 32;
 /** Launches by which it is timed what they take the host. */
 const issuedLaunches = 512;
+/** A step launches a product of one size once for each block. */
+const productSizes = 16;
 
 /**
  * Seconds that the device takes for a launch, not the host, where these work beside each other:
@@ -65,11 +68,13 @@ export async function timeHost(
 ): Promise<LaunchRates> {
   return withOperands(device, async (operands) => {
     const launch = addOne(device, operands);
+    const multiply = productsOf(device, operands);
     const issue = async (): Promise<void> => {
-      for (let i = 0; i < issuedLaunches; i += 1) {
+      for (let i = 0; i < issuedLaunches; i += 2) {
         // A program takes memory for what it launches.
         device.allocate([1, 1], device.profile.computeDType, 'workspace', 'benchmark').dispose();
         launch();
+        multiply(i);
       }
     };
     await issue();
@@ -103,6 +108,16 @@ async function handOverSeconds(recorded: RecordedWork | null): Promise<number> {
 function addOne({ kernels }: Device, { tensor }: ProbeOperands): () => void {
   const [x, out] = [tensor([1, 1]), tensor([1, 1])];
   return () => kernels.add({ x, out, alpha: 1e-3 });
+}
+
+/** Small products, some of each size: libraries think anew about every size. */
+function productsOf({ kernels }: Device, { tensor }: ProbeOperands): (launch: number) => void {
+  const b = tensor([16, 16]);
+  const sizes = Array.from({ length: productSizes }, (_, index) => {
+    const [a, out] = [tensor([16 * (index + 1), 16]), tensor([16 * (index + 1), 16])];
+    return () => kernels.gemm({ a, b, out });
+  });
+  return (launch) => at(sizes, Math.floor((launch * sizes.length) / issuedLaunches))();
 }
 
 /** Null where launches cannot be made again: they read what is uploaded anew each time. */
