@@ -48,6 +48,19 @@ function secondsOf(counts: Counts, overlapsCopies: boolean, given = rates): numb
   return work.seconds('train', given, { overlapsCopies });
 }
 
+/** A device that has made as many flops as were added. */
+function countingFlops() {
+  let flops = 0;
+  const backend = {
+    get work() {
+      return new Map([['gemm', { calls: 0, bytes: 0, flops, float64Flops: 0 }]]);
+    },
+    transferred: { uploaded: { compute: 0, copy: 0 }, downloaded: 0 },
+    launches: noLaunches,
+  } as unknown as NullBackend;
+  return { backend, add: (more: number) => (flops += more) };
+}
+
 describe('the time of a stage', () => {
   it('is the longer of its work and of what is copied ahead where a device overlaps them', () => {
     expect(secondsOf({ flops: 10, copy: 3 }, true)).toBe(10);
@@ -69,22 +82,15 @@ describe('the time of a stage', () => {
   });
 
   it('has what stands for more as often as that, also a part of what is between', () => {
-    let flops = 0;
-    const backend = {
-      get work() {
-        return new Map([['gemm', { calls: 0, bytes: 0, flops, float64Flops: 0 }]]);
-      },
-      transferred: { uploaded: { compute: 0, copy: 0 }, downloaded: 0 },
-      launches: noLaunches,
-    } as unknown as NullBackend;
+    const { backend, add } = countingFlops();
     const work = new StageWork();
     const onTurn = work.record(backend);
     onTurn('enter', 'front');
     for (const times of [1, -2, 7]) {
-      flops += 10;
+      add(10);
       work.onTimes(times);
     }
-    flops += 10;
+    add(10);
     onTurn('leave', 'front');
     expect(work.seconds('front', rates, { overlapsCopies: false })).toBe(10 - 20 + 70 + 10);
   });
@@ -107,19 +113,12 @@ describe('the time of a stage', () => {
 
   it('is, of steps that are not rehearsed, that of the later half of those of their level', () => {
     const work = new StageWork();
-    let flops = 0;
-    const backend = {
-      get work() {
-        return new Map([['gemm', { calls: 0, bytes: 0, flops, float64Flops: 0 }]]);
-      },
-      transferred: { uploaded: { compute: 0, copy: 0 }, downloaded: 0 },
-      launches: noLaunches,
-    } as unknown as NullBackend;
+    const { backend, add } = countingFlops();
     const onTurn = work.record(backend);
     onTurn('enter', 'train');
     const parts = (part: StagePart, ...values: readonly number[]): void => {
       for (const value of values) {
-        flops += value;
+        add(value);
         work.onPart('train', part);
       }
     };
