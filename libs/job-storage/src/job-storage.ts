@@ -109,6 +109,8 @@ export interface JobStorage {
    * harmless.
    */
   discardWork(job: string): Promise<void>;
+  /** Jobs whose stages have left anything to each other. */
+  jobsWithWork(): Promise<ReadonlySet<string>>;
   deleteSpec(job: string): Promise<void>;
 }
 
@@ -235,6 +237,11 @@ class JetStreamJobStorage implements JobStorage {
     for (const key of await this.tensors.list(tensorKeys.ofJob(job)))
       await this.tensors.delete(key);
     await this.stages.discard(job);
+  }
+
+  async jobsWithWork(): Promise<ReadonlySet<string>> {
+    const keys = await this.tensors.list();
+    return new Set([...keys.map(tensorKeys.jobOf), ...(await this.stages.jobs())]);
   }
 
   async deleteSpec(job: string): Promise<void> {

@@ -16,6 +16,7 @@ export function jobNameOf(id: string): string {
  */
 export const tensorKeys = Object.freeze({
   ofJob: (job: string) => `${job}/`,
+  jobOf: (key: string) => key.slice(0, key.indexOf('/')),
   statistics: (job: string, block: number, token: number) => `${job}/statistics/${block}/${token}`,
   factors: (job: string, block: number, token: number) => `${job}/factors/${block}/${token}`,
   corrections: (job: string, block: number, token: number) =>

@@ -31,6 +31,8 @@ export interface StageRecords {
     change: Partial<Omit<StageRecord, 'fence'>>,
   ): Promise<void>;
   read(job: string, stage: string): Promise<StageRecord | undefined>;
+  /** Jobs of which anything is remembered. */
+  jobs(): Promise<readonly string[]>;
   discard(job: string): Promise<void>;
 }
 
@@ -66,6 +68,7 @@ export function openStageRecords(records: RecordStore<StageRecord>): StageRecord
       });
     },
     read: async (job, stage) => (await records.get(keyOf(job, stage)))?.value,
+    jobs: async () => (await records.list()).map(({ key }) => key.slice(0, key.indexOf('.'))),
     discard: (job) => records.discard(`${job}.*`),
   };
 }

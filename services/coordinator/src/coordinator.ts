@@ -130,6 +130,7 @@ export async function startCoordinator(
           program: `emloc ${programVersion}`,
         }),
         discardWork: (job) => storage.discardWork(job),
+        jobsWithWork: () => storage.jobsWithWork(),
         removeJob: (job) => removeJob(job, { store, storage, log }),
         jobRetentionMs: options.jobRetention,
         tidy,

@@ -22,6 +22,8 @@ export interface LeaderOptions extends Pick<
   readonly maxRunning: number;
   /** Removes what is stored of a job. @throws NatsError RECORD_NOT_FOUND */
   readonly removeJob: (job: JobSummary) => Promise<void>;
+  /** Jobs whose stages have left anything to each other. */
+  readonly jobsWithWork: () => Promise<ReadonlySet<string>>;
   /** Removes what is old and that nothing refers to. */
   readonly tidy: () => Promise<void>;
   /** How long jobs that are over are kept; 0: for ever. */
@@ -90,6 +92,8 @@ class Leader {
       { holdsProcess: false },
     );
     this.#stop.addEventListener('abort', () => this.#wake(), { once: true });
+    // The leader before may have ended before it did so.
+    void this.#sweepLater(this.options.jobsWithWork);
     try {
       while (!this.#stop.aborted) {
         const changed = new Promise<void>((resolve) => {
@@ -220,7 +224,7 @@ class Leader {
         await driveJob({ ...this.options, ledger, stop: this.#stop, cancel: cancel.signal });
         this.#ledgers.delete(job.id);
         if (ledger.record.state !== 'SUCCEEDED' && ledger.record.token > 0)
-          void this.#sweepLater(job.id);
+          void this.#sweepLater(async () => [job.id]);
         return;
       } catch (error) {
         if (this.#stop.aborted || isNatsError(error, 'LEASE_LOST')) throw error;
@@ -234,17 +238,25 @@ class Leader {
   }
 
   /** A stage that was told to stop may have stored something after its job's work was discarded. */
-  async #sweepLater(job: string): Promise<void> {
-    try {
-      for (const delayMs of sweepDelaysMs) {
+  async #sweepLater(jobs: () => Promise<Iterable<string>>): Promise<void> {
+    for (const delayMs of sweepDelaysMs) {
+      try {
         await sleep(delayMs, { signal: this.#stop, holdsProcess: false });
-        // The request of a job that was deleted may have made it anew.
-        const { state = 'CANCELLED' } = this.options.index.get(job) ?? {};
-        if (isFinal(state)) await this.options.discardWork(job);
+        for (const job of await jobs())
+          if (!(await this.#isLive(job))) await this.options.discardWork(job);
+      } catch {
+        if (this.#stop.aborted) return; // Another leads, and looks for it.
+        // The storage is away: the next time.
       }
-    } catch {
-      // The storage is away, or another leads.
     }
+  }
+
+  /** The request of a job that was deleted may have made it anew. */
+  async #isLive(job: string): Promise<boolean> {
+    const { index, store } = this.options;
+    const known = index.get(job);
+    if (known) return !isFinal(known.state);
+    return (await store.list(`*.${job}`)).some(({ value }) => !isFinal(value.state));
   }
 
   #ledger(job: JobSummary): Promise<JobLedger> {

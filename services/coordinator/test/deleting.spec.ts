@@ -200,3 +200,15 @@ test('a removal that was interrupted is taken up by the next leader, wherever it
   await nats.close();
   await untilNothingIsLeft(await deployment.start());
 });
+
+test('what a stage stored after its job was over and gone is removed by the next leader', async () => {
+  const first = await deployment.start();
+  const { storage } = first;
+  await storage.stages.claim('gone', 'train', 1);
+  await storage.inputs.remember('gone', { name: 'model', hash: 'h' });
+  await storage.tensors.write('gone/log/train/1', { tensors: [] });
+  expect([...(await storage.jobsWithWork())]).toEqual(['gone']);
+  await first.stop();
+  const second = await deployment.start();
+  await until(async () => (await second.storage.jobsWithWork()).size === 0, 'the sweep');
+});

@@ -304,6 +304,14 @@ async function forgetfulBucket(lostRequests: number): Promise<{
   };
 }
 
+test('opens while the server is away for a moment', async () => {
+  await server.kill();
+  const opened = openObjectBucket({ nats, lane, bucket: 'patient', chunkBytes: 64 * 1024 });
+  await server.restart();
+  await (await opened).put('one', sourceOf(pattern(10, 3)));
+  expect((await read('one', await opened)).length).toBe(10);
+});
+
 test('gives up on chunks that never come', async () => {
   await bucket.put('never', sourceOf(pattern(10, 8)));
   const { bucket: deaf } = await forgetfulBucket(Infinity);

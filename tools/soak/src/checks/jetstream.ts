@@ -116,9 +116,13 @@ export function isAbandoned({
 }
 
 async function listAbandoned(nats: NatsConnection, stream: string): Promise<Date[]> {
-  type List = Answer & { readonly consumers: readonly ConsumerState[] | null };
+  // One that goes while the server lists it is null there.
+  type List = Answer & { readonly consumers: readonly (ConsumerState | null)[] | null };
   const list = await ask<List>(nats, `CONSUMER.LIST.${stream}`, { offset: 0 });
-  return (list?.consumers ?? []).filter(isAbandoned).map(({ created }) => new Date(created));
+  return (list?.consumers ?? [])
+    .filter((consumer) => consumer !== null)
+    .filter(isAbandoned)
+    .map(({ created }) => new Date(created));
 }
 
 export async function newestMessage(
