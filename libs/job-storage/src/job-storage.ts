@@ -6,6 +6,7 @@ import {
   type JobSpecReference,
 } from '@emloc/contracts';
 import {
+  destroyWorkQueue,
   openObjectBucket,
   openRecordStore,
   openWorkQueue,
@@ -124,6 +125,11 @@ export const bucketNames = Object.freeze({
   artifacts: 'emloc-artifacts',
 });
 
+const queueNames = Object.freeze({
+  layers: (job: string) => `layers-${job}`,
+  corrections: (job: string) => `corrections-${job}`,
+});
+
 export interface JobStorageOptions {
   readonly nats: NatsConnection;
   readonly lane: Lane;
@@ -217,11 +223,11 @@ class JetStreamJobStorage implements JobStorage {
   }
 
   openLayers(job: string, owner: string): Promise<WorkQueue<LayerWork, LayerResult>> {
-    return this.#queue(`layers-${job}`, owner);
+    return this.#queue(queueNames.layers(job), owner);
   }
 
   openCorrections(job: string, owner: string): Promise<WorkQueue<CorrectionWork, CorrectionDone>> {
-    return this.#queue(`corrections-${job}`, owner);
+    return this.#queue(queueNames.corrections(job), owner);
   }
 
   bucketOf(name: string): ObjectBucket {
@@ -232,8 +238,8 @@ class JetStreamJobStorage implements JobStorage {
   }
 
   async discardWork(job: string): Promise<void> {
-    await (await this.openLayers(job, 'discard')).destroy();
-    await (await this.openCorrections(job, 'discard')).destroy();
+    const { nats } = this.options;
+    for (const name of Object.values(queueNames)) await destroyWorkQueue({ nats, name: name(job) });
     for (const key of await this.tensors.list(tensorKeys.ofJob(job)))
       await this.tensors.delete(key);
     await this.stages.discard(job);

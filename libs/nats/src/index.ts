@@ -33,7 +33,7 @@ export {
   type LeaseRecord,
 } from './leases/lease.js';
 export type { WorkItem, WorkState } from './queue/work-item.js';
-export { openWorkQueue, type WorkQueue } from './queue/work-queue.js';
+export { destroyWorkQueue, openWorkQueue, type WorkQueue } from './queue/work-queue.js';
 export {
   openNumberedLog,
   type LogWriter,

@@ -1,6 +1,8 @@
+import { jetstreamManager } from '@nats-io/jetstream';
+
 import { startNatsHarness, type NatsHarness } from '../testing/nats-harness.js';
 import type { WorkItem } from './work-item.js';
-import { openWorkQueue, type WorkQueue } from './work-queue.js';
+import { destroyWorkQueue, openWorkQueue, type WorkQueue } from './work-queue.js';
 
 type Queue = WorkQueue<{ layer: number }, string>;
 
@@ -109,6 +111,18 @@ test('an item given back untried costs no attempt', async () => {
   const again = await takeOne(queue);
   expect(again.attempt).toBe(1);
   await again.complete('x');
+});
+
+test('is deleted unopened, whatever the server has lost of it, and makes nothing that was not there', async () => {
+  const nats = await harness.connect();
+  await (await worker('halved', 'a')).add('job.1', { layer: 1 });
+  const manager = await jetstreamManager(nats);
+  const names = async () => (await manager.streams.names().next()).toSorted();
+  const before = await names();
+  expect(before).toEqual(expect.arrayContaining(['KV_work-halved', 'WORK_halved']));
+  await manager.consumers.delete('WORK_halved', 'workers');
+  for (const name of ['halved', 'halved', 'never']) await destroyWorkQueue({ nats, name });
+  expect(await names()).toEqual(before.filter((stream) => !stream.endsWith('halved')));
 });
 
 test('loses nothing when the server is killed between items', async () => {

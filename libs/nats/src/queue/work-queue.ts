@@ -83,7 +83,7 @@ const takeExpiresMs = 2000;
 export async function openWorkQueue<T, R>(options: WorkQueueOptions): Promise<WorkQueue<T, R>> {
   const { nats, name, ackWaitMs = 30_000, replicas = 1 } = options;
   const manager = await retryTransient(() => jetstreamManager(nats, { timeout: requestTimeoutMs }));
-  const stream = `WORK_${name}`;
+  const stream = streamOf(name);
   const config = {
     subjects: [`emloc.work.${name}.>`],
     retention: RetentionPolicy.Workqueue,
@@ -103,13 +103,39 @@ export async function openWorkQueue<T, R>(options: WorkQueueOptions): Promise<Wo
     }),
   );
   const client = jetstream(nats, { timeout: requestTimeoutMs });
-  const records = await openRecordStore<WorkState<R>>({ nats, bucket: `work-${name}`, replicas });
+  const records = await openRecordStore<WorkState<R>>({ nats, bucket: bucketOf(name), replicas });
   return new JetStreamWorkQueue<T, R>(
     { ...options, ackWaitMs, maxAttempts: options.maxAttempts ?? 5 },
     stream,
     client,
     records,
   );
+}
+
+function streamOf(name: string): string {
+  return `WORK_${name}`;
+}
+
+/** Of a queue's records. */
+function bucketOf(name: string): string {
+  return `work-${name}`;
+}
+
+/**
+ * Deletes a queue with all that it knows, without opening it: a worker may do so at the same time,
+ * and a server that makes and deletes a stream at once may lose the parts of it that opening needs.
+ * Again, or where there is none, is harmless.
+ */
+export async function destroyWorkQueue({
+  nats,
+  name,
+}: Pick<WorkQueueOptions, 'nats' | 'name'>): Promise<void> {
+  const manager = await retryTransient(() => jetstreamManager(nats, { timeout: requestTimeoutMs }));
+  for (const stream of [streamOf(name), `KV_${bucketOf(name)}`]) {
+    await retryTransient(() => manager.streams.delete(stream)).catch((error: unknown) => {
+      if (!(error instanceof JetStreamApiError && error.code === streamNotFound)) throw error;
+    });
+  }
 }
 
 class JetStreamWorkQueue<T, R> implements WorkQueue<T, R> {
@@ -203,17 +229,8 @@ class JetStreamWorkQueue<T, R> implements WorkQueue<T, R> {
     }
   }
 
-  async destroy(): Promise<void> {
-    const manager = await retryTransient(() => this.client.jetstreamManager());
-    for (const stream of [this.stream, `KV_${this.#bucket}`]) {
-      await retryTransient(() => manager.streams.delete(stream)).catch((error: unknown) => {
-        if (!(error instanceof JetStreamApiError && error.code === streamNotFound)) throw error;
-      });
-    }
-  }
-
-  get #bucket(): string {
-    return `work-${this.options.name}`;
+  destroy(): Promise<void> {
+    return destroyWorkQueue(this.options);
   }
 
   async #publish(key: string, payload: T, messageId: string): Promise<void> {
