@@ -8,16 +8,13 @@ export interface HostLaunches {
   readonly issued: number;
   /** Within recordings that came to an end. */
   readonly recorded: number;
-  /** Of recordings that were made again. */
-  readonly repeated: number;
 }
 
 /** Counts launches, and records what they count: memory is always where it was. */
 export class CountingRecorder implements LaunchRecorder {
-  #work = new Map<KernelName, KernelWork>();
+  readonly #work = new Map<KernelName, KernelWork>();
   #issued = 0;
   #recorded = 0;
-  #repeated = 0;
   /** Of what is recorded, null: nothing is. */
   #recording: Map<KernelName, KernelWork> | null = null;
 
@@ -27,7 +24,7 @@ export class CountingRecorder implements LaunchRecorder {
   }
 
   get launches(): HostLaunches {
-    return { issued: this.#issued, recorded: this.#recorded, repeated: this.#repeated };
+    return { issued: this.#issued, recorded: this.#recorded };
   }
 
   /** Counts a launch of the host's. */
@@ -60,7 +57,6 @@ export class CountingRecorder implements LaunchRecorder {
       fits: (others) => others.length === inputs.length,
       launch: () => {
         this.#issued += 1;
-        this.#repeated += launches;
         for (const [kernel, work] of recording) addedTo(this.#work, kernel, work);
       },
       dispose: () => undefined,

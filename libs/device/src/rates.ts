@@ -15,8 +15,6 @@ export interface LaunchRates {
   readonly secondsPerLaunch: number;
   /** Of recording one, beyond that. */
   readonly secondsPerRecordedLaunch: number;
-  /** Of making a recorded one again, before the device begins with it. */
-  readonly secondsPerRepeatedLaunch: number;
 }
 
 /** How fast a device is, from `measureRates` or a data sheet. */

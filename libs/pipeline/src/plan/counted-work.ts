@@ -8,10 +8,9 @@ export interface CountedWork {
   readonly uploadedBytes: number;
   readonly prefetchedBytes: number;
   readonly downloadedBytes: number;
-  /** Launches of the host's, those that were recorded, and those that were made again. */
+  /** Launches of the host's, and those that were recorded. */
   readonly issued: number;
   readonly recorded: number;
-  readonly repeated: number;
 }
 
 export const noWork: CountedWork = Object.freeze({
@@ -21,7 +20,6 @@ export const noWork: CountedWork = Object.freeze({
   downloadedBytes: 0,
   issued: 0,
   recorded: 0,
-  repeated: 0,
 });
 
 const noKernelWork: KernelWork = Object.freeze({ calls: 0, flops: 0, bytes: 0, float64Flops: 0 });
@@ -57,7 +55,6 @@ export function plus(a: CountedWork, b: CountedWork, times = 1): CountedWork {
     downloadedBytes: a.downloadedBytes + times * b.downloadedBytes,
     issued: a.issued + times * b.issued,
     recorded: a.recorded + times * b.recorded,
-    repeated: a.repeated + times * b.repeated,
   };
 }
 
@@ -68,20 +65,14 @@ export function secondsOf(
   overlapsCopies: boolean,
 ): number {
   const copies = counted.prefetchedBytes * rates.uploadSecondsPerByte;
-  const work = withLaunches(secondsWithoutPrefetch(counted, rates), counted, rates);
+  const work = Math.max(secondsWithoutPrefetch(counted, rates), hostSeconds(counted, rates));
   return overlapsCopies ? Math.max(copies, work) : copies + work;
 }
 
-/** The host launches beside the device's work, but for what is made again, which waits for it. */
-function withLaunches(
-  work: number,
-  { issued, recorded, repeated }: CountedWork,
-  { launches }: DeviceRates,
-): number {
-  if (!launches) return work;
-  const { secondsPerLaunch, secondsPerRecordedLaunch, secondsPerRepeatedLaunch } = launches;
-  const host = issued * secondsPerLaunch + recorded * secondsPerRecordedLaunch;
-  return Math.max(work, host) + repeated * secondsPerRepeatedLaunch;
+/** What launching takes the host, beside the device's work. */
+function hostSeconds({ issued, recorded }: CountedWork, { launches }: DeviceRates): number {
+  if (!launches) return 0;
+  return issued * launches.secondsPerLaunch + recorded * launches.secondsPerRecordedLaunch;
 }
 
 function secondsWithoutPrefetch(

@@ -22,7 +22,7 @@ import { StageWork, type PartCounts } from './stage-work.js';
 interface PlannedStage extends StageReport {
   /** Of the copies between host and device alone, which may go on beside the rest. */
   readonly copySeconds: number;
-  /** Of reading weights from disk alone. */
+  /** Of reading weights from disk alone, and of locking host memory for them. */
   readonly readSeconds: number;
 }
 

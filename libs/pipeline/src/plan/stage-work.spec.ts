@@ -12,7 +12,7 @@ const rates: DeviceRates = {
   downloadSecondsPerByte: 2,
 };
 
-const noLaunches = { issued: 0, recorded: 0, repeated: 0 };
+const noLaunches = { issued: 0, recorded: 0 };
 
 interface Counts {
   readonly flops?: number;
@@ -95,19 +95,14 @@ describe('the time of a stage', () => {
     expect(work.seconds('front', rates, { overlapsCopies: false })).toBe(10 - 20 + 70 + 10);
   });
 
-  it('is that of launching where this takes longer, and of what is made again besides', () => {
-    const launches = {
-      secondsPerLaunch: 2,
-      secondsPerRecordedLaunch: 3,
-      secondsPerRepeatedLaunch: 5,
-    };
+  it('is that of launching where this takes longer', () => {
+    const launches = { secondsPerLaunch: 2, secondsPerRecordedLaunch: 3 };
     const seconds = (flops: number, counts: Partial<typeof noLaunches>): number => {
       const given = { flops, launches: { ...noLaunches, ...counts } };
       return secondsOf(given, true, { ...rates, launches });
     };
     expect(seconds(100, { issued: 10, recorded: 4 })).toBe(100);
     expect(seconds(10, { issued: 10, recorded: 4 })).toBe(20 + 12);
-    expect(seconds(10, { issued: 1, repeated: 4 })).toBe(10 + 20);
     expect(secondsOf({ flops: 10, launches: { ...noLaunches, issued: 99 } }, true)).toBe(10);
   });
 

@@ -81,28 +81,16 @@ export async function timeHost(
     await device.synchronize();
     const seconds = await secondsOf(issue);
     await device.synchronize();
-    let recorded: RecordedWork | null = null;
     const recording = await secondsOf(async () => {
       if (device.recorder?.begin([])) await issue();
-      recorded = device.recorder?.end([], []) ?? null;
+      device.recorder?.end([], [])?.dispose();
     });
     await device.synchronize();
     return {
       secondsPerLaunch: seconds / issuedLaunches + programSecondsPerLaunch,
       secondsPerRecordedLaunch: Math.max(0, recording - seconds) / issuedLaunches,
-      secondsPerRepeatedLaunch: await handOverSeconds(recorded),
     };
   });
-}
-
-/** What a recording's launches take the host, each, when they are made again. */
-async function handOverSeconds(recorded: RecordedWork | null): Promise<number> {
-  if (!recorded?.fits([])) return 0;
-  recorded.launch();
-  const seconds = await secondsOf(async () => void recorded.launch());
-  const { launches } = recorded;
-  recorded.dispose();
-  return seconds / launches;
 }
 
 function addOne({ kernels }: Device, { tensor }: ProbeOperands): () => void {

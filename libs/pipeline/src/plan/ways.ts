@@ -22,7 +22,10 @@ interface FittingWay {
   readonly trainingSeconds: number;
   /** Of the copies between host and device, which may go on beside the rest. */
   readonly copySeconds: number;
-  /** Of reading weights from disk: once, and again what the host has no room for. */
+  /**
+   * Of reading weights from disk, once, and again what the host has no room for; and of locking
+   * host memory for them.
+   */
   readonly readSeconds: number;
   readonly peakDeviceBytes: number;
 }
